@@ -164,7 +164,16 @@ def spell(value: float, unit: str = "") -> str:
     return f"{text} {unit}".strip()
 
 
-def claim(text: str, value: Any, *, id: str, unit: str = "", needs: str = "", **bound: float):
+def claim(
+    text: str,
+    value: Any,
+    *,
+    id: str,
+    unit: str = "",
+    needs: str = "",
+    repeatable: bool = True,
+    **bound: float,
+) -> None:
     """Checks that `value` keeps its bound, shows a line and a card, and records the result.
 
     text   what is claimed, a sentence without measured digits
@@ -173,6 +182,7 @@ def claim(text: str, value: Any, *, id: str, unit: str = "", needs: str = "", **
     unit   unit of value and bound; `"%"` shows a share of 1 as per cent
     needs  the smallest profile that is large enough for this claim, if `quick` is not: in smaller
            ones the value is shown and recorded, and the page says that the profile is too small
+    repeatable  False for what the clock decides, so that a second run gives another value
     bound  exactly one of `at_least`, `at_most`, `above`, `below`, `equals`
 
     Raises `ClaimError` with value and bound when the claim does not hold, NaN included, and
@@ -206,6 +216,7 @@ def claim(text: str, value: Any, *, id: str, unit: str = "", needs: str = "", **
             "value": measured if math.isfinite(measured) else str(measured),
             "bound": {kind: limit},
             "unit": unit,
+            "repeatable": repeatable,
             "status": status,
         },
     )
@@ -229,10 +240,19 @@ def _show_claim(text: str, found: str, status: str, needs: str) -> None:
     display({"text/plain": f"claim: {text}", "text/html": card}, raw=True)
 
 
-def record(id: str, value: Any, unit: str = "", text: str = "") -> None:
-    """Keeps a measured `value` in the ledger under `id`, without a bound; shows nothing."""
-    measured = _number(value)
-    entry = {"kind": "value", "id": id, "text": text, "value": measured, "unit": unit}
+def record(id: str, value: Any, unit: str = "", text: str = "", repeatable: bool = True) -> None:
+    """Keeps a measured `value` in the ledger under `id`, without a bound; shows nothing.
+
+    `repeatable` is False for what the clock decides, as in `claim`.
+    """
+    entry = {
+        "kind": "value",
+        "id": id,
+        "text": text,
+        "value": _number(value),
+        "unit": unit,
+        "repeatable": repeatable,
+    }
     _keep(current(), entry)
 
 

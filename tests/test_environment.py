@@ -8,10 +8,10 @@ import sys
 import tomllib
 from importlib import metadata
 
-import contract
 import pytest
 import yaml
 
+import contract
 from helpers.course import environment
 
 ROOT = contract.ROOT
