@@ -37,10 +37,13 @@ def measure(project: Project, names: Sequence[str], repeats: int) -> Iterator[Pa
     # The benchmarks lie beside the package, not in it: they are run from a clone only.
     if not (project.root / "benchmarks").is_dir():
         raise CourseError(f"There is no folder 'benchmarks' in {project.root}: run from a clone.")
-    if str(project.root) not in sys.path:
-        sys.path.insert(0, str(project.root))
     for name in names or NAMES:
-        found = importlib.import_module(f"benchmarks.{name}").run(repeats=repeats)
+        # At the end and only meanwhile: processes started later inherit this list.
+        sys.path.append(str(project.root))
+        try:
+            found = importlib.import_module(f"benchmarks.{name}").run(repeats=repeats)
+        finally:
+            sys.path.remove(str(project.root))
         record = {
             "benchmark": name,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),

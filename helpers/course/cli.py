@@ -115,9 +115,10 @@ def run(
 ) -> None:
     """Runs chapters with papermill; the notebooks of the course are not changed."""
     from helpers.course import report, runner
+    from helpers.course.cluster import DaskPool
     from helpers.course.job import plan
     from helpers.course.parameters import combinations, pairs
-    from helpers.course.pools import DaskPool, LocalPool
+    from helpers.course.pools import LocalPool
     from helpers.course.progress import progress
     from helpers.course.store import Store
 

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from helpers.course.measure import Watch
 
 Emit = Callable[[dict[str, Any]], None]
 _ENGINE = "course"
+GRACE_SECONDS = 30
 
 
 class _Client(PapermillNotebookClient):
@@ -72,13 +74,18 @@ class _Engine(Engine):
         with client.setup_kernel(env=session.env, cwd=session.cwd):
             session.started = True
             with Watch(client.km.provisioner.pid) as watch:
+                # If the client misses its own limit, the kernel's death wakes it.
+                guard = threading.Timer(session.remaining() + GRACE_SECONDS, session.expire)
+                guard.daemon = True
+                guard.start()
+                session.watch = watch
                 try:
                     client.papermill_execute_cells()
                     reply = client.wait_for_reply(client.kc.kernel_info())
                     client.nb.metadata["language_info"] = reply["content"]["language_info"]
                     client.set_widgets_metadata()
                 finally:
-                    session.watch = watch
+                    guard.cancel()
 
 
 papermill_engines.register(_ENGINE, _Engine)
@@ -91,7 +98,7 @@ class _Session:
         self.job, self.env, self.cwd, self.emit = job, env, cwd, emit
         self.notebook: Any = None
         self.watch: Watch | None = None
-        self.started = False
+        self.started = self.expired = False
         self.cell, self.source = 0, ""
         self.cell_seconds: list[float] = []
         self.begin = self._entered = time.monotonic()
@@ -113,6 +120,10 @@ class _Session:
     def remaining(self) -> float:
         """Seconds left for this chapter; nbclient reads 0 as no limit, so never less than 0.1."""
         return max(0.1, self.begin + self.job.timeout - time.monotonic())
+
+    def expire(self) -> None:
+        self.expired = True
+        self.watch.kill()
 
     def outcome(self, failure: Failure | None, ledger: Path) -> Outcome:
         import nbformat
@@ -210,7 +221,7 @@ def _failure(error: Exception, session: _Session) -> Failure:
         said = " ".join(str(error.evalue).split())
         name = "" if kind != "error" else f"{error.ename}: "
         return Failure(kind, f"{name}{said}" if said else error.ename, **place)
-    if isinstance(error, CellTimeoutError):
+    if isinstance(error, CellTimeoutError) or session.expired:
         limit = session.job.timeout
         return Failure("timeout", f"the chapter was stopped at its limit of {limit:g} s.", **place)
     if isinstance(error, DeadKernelError):

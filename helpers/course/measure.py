@@ -38,6 +38,10 @@ class Watch:
         self._thread.join()
         end(list(self._seen.values()))
 
+    def kill(self) -> None:
+        """Ends the watched process."""
+        end([self._root])
+
     def _run(self) -> None:
         while True:
             with contextlib.suppress(psutil.Error):

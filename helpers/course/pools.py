@@ -1,6 +1,7 @@
-"""Where jobs are executed: a local pool of processes, or an existing Dask cluster.
+"""The local pool: worker processes on this machine.
 
-Both are used alike: `submit(job, emit)` returns a future of an `Outcome`, `close()` ends all.
+Used like the one in `helpers.course.cluster`: `submit(job, emit)` returns a future of an `Outcome`,
+`close()` ends all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from helpers.course.chapters import CourseError
 from helpers.course.job import START_TIMEOUT, Failure, Job, Outcome
 
 Emit = Callable[[dict[str, Any]], None]
@@ -150,89 +150,3 @@ class _Slot:
             with contextlib.suppress(OSError):
                 self._process.kill()
             self._errors.close()
-
-
-class DaskPool:
-    """The workers of an existing Dask cluster; a job whose worker dies goes to another one."""
-
-    TOPIC = "course"
-
-    def __init__(self, address: str, retries: int = ATTEMPTS, wait: float = 15) -> None:
-        from distributed import Client
-
-        try:
-            self._client = Client(address, timeout=wait, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise CourseError(
-                f"No Dask scheduler answers at '{address}' ({type(error).__name__}): start one "
-                "with 'dask scheduler', or leave out --scheduler."
-            ) from error
-        self._retries = retries
-        self._emitters: dict[str, Emit] = {}
-        self._client.subscribe_topic(self.TOPIC, self._event)
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        if not workers:
-            self.close()
-            raise CourseError(
-                f"The Dask cluster at '{address}' has no workers: start some with "
-                f"'dask worker {address}'."
-            )
-        self.threads = self._threads_per_task(workers)
-
-    def _threads_per_task(self, workers: dict[str, Any]) -> int:
-        """Cores per chapter on the most crowded machine of the cluster, at least 1."""
-        cores = self._client.run(os.cpu_count)
-        tasks: dict[str, int] = {}
-        for worker in workers.values():
-            tasks[worker["host"]] = tasks.get(worker["host"], 0) + worker["nthreads"]
-        shares = [
-            (cores.get(address) or 1) // tasks[worker["host"]]
-            for address, worker in workers.items()
-        ]
-        return max(1, min(shares))
-
-    def _event(self, event: tuple[float, dict[str, Any]]) -> None:
-        message = event[1]
-        emit = self._emitters.get(message.get("job", ""))
-        if emit is not None:
-            emit(message)
-
-    def submit(self, job: Job, emit: Emit) -> Future[Outcome]:
-        name = f"course-{job.chapter}-{job.key}-{os.getpid()}"
-        self._emitters[name] = emit
-        answer: Future[Outcome] = Future()
-        task = self._client.submit(
-            run_on_worker, asdict(job), name, key=name, retries=self._retries, pure=False
-        )
-        task.add_done_callback(lambda done: answer.set_result(_collect(done)))
-        # Dask forgets a task whose future is gone.
-        answer.task = task
-        return answer
-
-    def close(self) -> None:
-        self._client.close(timeout=5)
-
-
-def run_on_worker(fields: dict[str, Any], name: str) -> str:
-    """The JSON of the `Outcome` of a job; runs on a Dask worker."""
-    from distributed import get_worker
-
-    from helpers.course.execution import execute
-
-    worker = get_worker()
-
-    def emit(message: dict[str, Any]) -> None:
-        worker.log_event(DaskPool.TOPIC, {**message, "job": name})
-
-    emit({"event": "start"})
-    return execute(Job(**fields), emit).to_json()
-
-
-def _collect(task: Any) -> Outcome:
-    try:
-        return Outcome.from_json(task.result())
-    except Exception as error:
-        said = " ".join(str(error).split())[:300]
-        return Outcome(
-            failure=Failure("worker", f"the cluster gave it up ({type(error).__name__}: {said}).")
-        )

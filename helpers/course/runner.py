@@ -20,7 +20,7 @@ from helpers.course.store import Result, Store
 
 
 class Pool(Protocol):
-    """Executes jobs: `helpers.course.pools` has a local one and one on a Dask cluster.
+    """Executes jobs: locally (`helpers.course.pools`) or on Dask (`helpers.course.cluster`).
 
     `threads` is the cap for the libraries of one chapter.
     """
