@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help setup lab test test-full test-offline lint format book bench doctor lock clean
+.PHONY: help setup lab test test-full test-seeds test-offline lint format book bench doctor lock clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -32,13 +32,16 @@ lab: setup       ## open JupyterLab on the start page
 	$(BIN)/course lab
 
 test: setup      ## unit tests, every notebook in the quick profile, the book, the pages in a browser
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not seeds"
 
 test-full: setup ## the slow tests: every chapter in the full profile on real data
-	$(BIN)/python -m pytest -m slow tests
+	$(BIN)/python -m pytest -n 2 --dist load -m slow tests
+
+test-seeds: setup ## every chapter with four other seeds
+	$(BIN)/python -m pytest -n 2 --dist load -m seeds tests
 
 test-offline: setup ## the whole suite with no network but the loopback interface
-	$(BIN)/python tests/offline.py -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" notebooks tests
+	$(BIN)/python tests/offline.py -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not seeds and not browser" notebooks tests
 
 lint: setup      ## style of code and notebooks
 	$(BIN)/ruff check .

@@ -53,3 +53,19 @@ def resource_card(chapter: str) -> None:
     from IPython.display import display
 
     display(bundle(chapter), raw=True)
+
+
+def chapter_list() -> None:
+    """Shows every chapter as a link, with its title and what it costs in `quick`."""
+    from IPython.display import display
+
+    costs, lines, titles = measured(), [], []
+    for path in sorted((COMMITTED.parents[1] / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        title = "".join(notebook["cells"][0]["source"]).splitlines()[0].lstrip("# ")
+        quick = costs.get(path.stem, {}).get("quick")
+        cost = f"{quick['seconds']:.0f} s" if quick else "not measured yet"
+        lines.append(f"| [{title}]({path.name}) | {cost} |")
+        titles.append(title)
+    table = "\n".join(["| Chapter | Time in `quick` |", "|---|---|", *lines])
+    display({"text/plain": "\n".join(titles), "text/markdown": table}, raw=True)

@@ -7,6 +7,7 @@ refused before anything started, 130 interrupted.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -81,7 +82,7 @@ def show(context: typer.Context, chapter: str, as_json: AsJson = False) -> None:
     notebook = content(found.path)
     known = parameters(found)
     markdown = [cell.source for cell in cells(notebook) if cell.kind == "markdown"]
-    sections = [text.splitlines()[0][3:] for text in markdown if text.startswith("## ")]
+    sections = re.findall(r"(?m)^## (.+?)\s*$", "\n".join(markdown))
     if as_json:
         knobs = [asdict(parameter) for parameter in known.values()]
         show_json({"chapter": found.name, "sections": sections, "parameters": knobs})

@@ -149,7 +149,8 @@ def book(context: typer.Context) -> None:
     """Renders the book from the stored outputs."""
     from helpers.course.book import build
 
-    build()
+    site = build(project=project_of(context))
+    typer.echo(f"The book is ready: open {site / 'index.html'}")
 
 
 def bench(

@@ -79,7 +79,7 @@ def java() -> Check:
     """Java of version 17 or later, which Spark needs."""
     command = shutil.which("java")
     if command is None:
-        return _check("Java", False, "not found, 17 or later", "only Spark in chapters 05 and 17")
+        return _check("Java", False, "not found, 17 or later", "only Apache Spark in chapter 07")
     try:
         said = subprocess.run([command, "-version"], capture_output=True, text=True, timeout=20)
         text = said.stderr + said.stdout
@@ -89,7 +89,7 @@ def java() -> Check:
     good = number is not None and int(number[1]) >= 17
     found = f"version {number[1]}" if number else "its version cannot be read"
     wanted = "" if good else ", 17 or later expected"
-    return _check("Java", good, found + wanted, "only Spark in chapters 05 and 17")
+    return _check("Java", good, found + wanted, "only Apache Spark in chapter 07")
 
 
 def browser() -> Check:

@@ -102,7 +102,7 @@ def slides(project: Project, chapter: Chapter, notebook: Notebook) -> Notebook:
         source = joined(cell["source"])
         if {"parameters", "hide-input", "check"} & set(tags(cell)):
             mark = "skip"
-        elif cell["cell_type"] == "markdown" and re.match(r"#{1,2} ", source):
+        elif cell["cell_type"] == "markdown" and re.search(r"(?m)^#{1,2} ", source):
             mark = "slide"
         elif cell["cell_type"] == "markdown" and source.startswith("### "):
             mark = "subslide"

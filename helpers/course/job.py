@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -139,10 +140,9 @@ def headings(notebook: dict[str, Any], seconds: list[float]) -> list[tuple[str, 
     """Seconds per section: (text of the level-two heading, seconds of the cells below it)."""
     found: list[tuple[str, float]] = []
     for cell, cost in itertools.zip_longest(notebook["cells"], seconds, fillvalue=0.0):
-        source = cell["source"] if isinstance(cell, dict) else ""
-        first = (source if isinstance(source, str) else "".join(source)).splitlines()[:1]
-        if cell and cell["cell_type"] == "markdown" and first and first[0].startswith("## "):
-            found.append((first[0][3:].strip(), 0.0))
+        if isinstance(cell, dict) and cell["cell_type"] == "markdown":
+            source = "".join(cell["source"])  # A list of lines or one string.
+            found += [(text, 0.0) for text in re.findall(r"(?m)^## (.+?)\s*$", source)]
         if found:
             found[-1] = (found[-1][0], round(found[-1][1] + cost, 2))
     return found
