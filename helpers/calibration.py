@@ -36,7 +36,7 @@ def softmax(logits: Any, temperature: float = 1.0) -> np.ndarray:
     """Probabilities along the last axis, float64, from `logits` divided by `temperature`.
 
     Safe for large logits. Raises `EvaluationError` for NaN, for an empty array and for a
-    temperature that is not positive. Built in view in chapter 01.
+    temperature that is not positive. With two classes it is the sigmoid of chapter 01.
     """
     (array,) = aligned(logits=logits)
     if not temperature > 0:

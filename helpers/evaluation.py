@@ -98,7 +98,8 @@ def classification_summary(y: Any, probabilities: Any) -> ClassificationSummary:
     that occur in `y` or in the labels; a class without true positives counts 0. Log loss is in
     nats with probabilities clipped at 1e-15; the calibration error uses 15 bins. Raises
     `EvaluationError` for probabilities that are none and for labels that do not fit them. Agrees
-    with scikit-learn's `f1_score(average="macro")` and `log_loss`. Built in view in chapter 01.
+    with scikit-learn's `f1_score(average="macro")` and `log_loss`. Its parts, with F1 for the class
+    "yes", are built in view in chapter 01.
     """
     y, values = checked_probabilities(y, probabilities)
     columns = np.column_stack([1 - values, values]) if values.ndim == 1 else values

@@ -31,7 +31,7 @@ def latency(function: Callable[[], Any], repeats: int = 200, warmup: int = 20) -
     are those of the function; in a server the collector adds to the tail (chapter 21 measures how
     much). With fewer than 100 repeats the p99 is close to the slowest call. Raises
     `EvaluationError` for something that cannot be called and for counts that are not whole
-    numbers; what `function` raises is passed on. Built in view in chapter 01.
+    numbers; what `function` raises is passed on. Chapter 01 uses it first.
     """
     if not callable(function):
         raise EvaluationError(

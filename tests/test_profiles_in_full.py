@@ -1,0 +1,76 @@
+"""Slow: every chapter on real data, twice with the same seed, and with other seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import papermill
+import pytest
+
+import contract
+from helpers.course.runner import quiet_widgets
+
+CHAPTERS = [pytest.param(path, id=path.stem) for path in contract.NOTEBOOKS]
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """Runs a notebook by papermill and returns its ledger."""
+
+    def run(path, profile, seed, name="run"):
+        ledger = tmp_path / f"{name}.json"
+        monkeypatch.setenv("COURSE_LEDGER", str(ledger))
+        quiet_widgets()
+        papermill.execute_notebook(
+            path,
+            tmp_path / f"{name}.ipynb",
+            parameters={"PROFILE": profile, "SEED": seed},
+            cwd=path.parent,
+            kernel_name="python3",
+            execution_timeout=600,
+            start_timeout=120,
+            progress_bar=False,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )
+        return json.loads(ledger.read_text(encoding="utf-8"))
+
+    return run
+
+
+def claims(ledger):
+    return {entry["id"]: entry for entry in ledger["records"] if entry["kind"] == "claim"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("COURSE_DATA_DIR"),
+    reason="needs the real data sets: set COURSE_DATA_DIR to a mirror (course data mirror DIR)",
+)
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_full_profile_on_real_data(path, execute):
+    ledger = execute(path, "full", 0)
+    assert ledger["profile"] == "full"
+    found = claims(ledger)
+    assert {entry["status"] for entry in found.values()} == {"holds"}
+    stored = contract.ROOT / "data" / "evidence" / "claims" / f"{path.stem}.full.json"
+    assert set(found) == set(claims(json.loads(stored.read_text(encoding="utf-8"))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_the_same_seed_gives_the_same_numbers(path, execute):
+    first, second = (execute(path, "quick", 0, name) for name in ("first", "second"))
+    again = {entry["id"]: entry["value"] for entry in second["records"]}
+    for entry in first["records"]:
+        if entry["repeatable"]:
+            assert again[entry["id"]] == pytest.approx(entry["value"], rel=1e-6), entry["id"]
+
+
+@pytest.mark.seeds
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("path", CHAPTERS)
+def test_other_seeds(path, execute, seed):
+    ledger = execute(path, "quick", seed)
+    assert ledger["seed"] == seed
+    assert "fails" not in {entry["status"] for entry in claims(ledger).values()}
