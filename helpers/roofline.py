@@ -69,7 +69,7 @@ def measure_roofline(
     def seconds(function) -> float:
         def call():
             # Fetching one number waits for devices that compute in the background.
-            return ops.convert_to_numpy(ops.ravel(function())[0])
+            return ops.convert_to_numpy(ops.ravel(function())[:1])
 
         # The least of several: other load on the machine can only add time. The first two warm up.
         return min(timeit.repeat(call, number=1, repeat=11)[2:])
