@@ -56,7 +56,7 @@ def test_a_mask_makes_padding_harmless_and_without_one_it_is_not(keras, cell):
             keras.ops.convert_to_numpy(model(sequences.pad_series(x, n, -9.0))) for n in (6, 15)
         )
         assert short.shape == (4, 3)
-        assert (np.abs(short - long).max() < 1e-6) is same
+        assert bool(np.abs(short - long).max() < 1e-6) is same
 
 
 def test_a_convolution_shortens_and_two_directions_share_the_units(keras):
