@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.course-stamp
+SUITE  := notebooks tests
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # Where the mirror of the real data sets lies, if there is one: `make test-full COURSE_DATA_DIR=...`
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -41,7 +42,7 @@ test-seeds: setup ## every chapter with four other seeds
 	$(BIN)/python -m pytest -n 2 --dist load -m seeds tests
 
 test-offline: setup ## the whole suite with no network but the loopback interface
-	$(BIN)/python tests/offline.py -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not seeds and not browser" notebooks tests
+	$(BIN)/python tests/offline.py -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not seeds and not browser" $(SUITE)
 
 lint: setup      ## style of code and notebooks
 	$(BIN)/ruff check .
