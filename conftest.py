@@ -8,11 +8,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent
 RESOURCES = ROOT / "data" / "evidence" / "resources.json"
+# TensorFlow's inter-op threads are left alone: one is too few, see helpers/backend.py.
 THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
     "LOKY_MAX_CPU_COUNT",
 )
 

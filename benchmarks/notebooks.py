@@ -32,7 +32,7 @@ def _call(command: list[str], cores: int) -> float:
     environment = {**os.environ, "COURSE_PROFILE": "quick", "COURSE_OFFLINE": "1"}
     # The cap that `make test` and the runner use: threads times processes is the number of cores.
     threads = str(max(1, (os.cpu_count() or 1) // cores))
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         if cores > 1:
             environment[name] = threads
         else:

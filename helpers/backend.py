@@ -18,7 +18,9 @@ from helpers.input_pipeline import TrainingError
 if TYPE_CHECKING:
     from helpers.evidence import Run
 
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+# With a single inter-op thread a training step can wait for a data set that has no thread left to
+# run on: https://github.com/tensorflow/tensorflow/issues/48418.
+_LEAST_INTEROP_THREADS = 2
 
 
 @contextlib.contextmanager
@@ -56,15 +58,13 @@ def _start_tensorflow(device: str) -> None:
     """Threads, logging, visible devices, memory growth; later calls keep what is already fixed."""
     import tensorflow as tf
 
-    setters = (
-        tf.config.threading.set_intra_op_parallelism_threads,
-        tf.config.threading.set_inter_op_parallelism_threads,
-    )
+    intra = _threads("TF_NUM_INTRAOP_THREADS")
+    inter = _threads("TF_NUM_INTEROP_THREADS") or os.cpu_count() or 1
     # TensorFlow fixes these at its first operation and raises RuntimeError afterwards.
-    for name, set_threads in zip(_THREADS, setters, strict=True):
-        if (count := _threads(name)) is not None:
-            with contextlib.suppress(RuntimeError):
-                set_threads(count)
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_inter_op_parallelism_threads(max(_LEAST_INTEROP_THREADS, inter))
+        if intra is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(intra)
     # Its warnings would land among a notebook's results. The one about retracing counts all models
     # of a chapter together and is no fault of any of them.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -86,9 +86,10 @@ def prepare_keras(run: Run) -> str:
 
     Imports Keras without the noise of the libraries below it, seeds Python, NumPy and the backend
     with `run.seed`, sets the dtype policy `run.profile.precision`, takes thread counts from
-    `TF_NUM_INTRAOP_THREADS` and `TF_NUM_INTEROP_THREADS`, uses a GPU only in the profile `gpu` and
-    lets its memory grow. `KERAS_BACKEND` chooses the backend; without it TensorFlow, or JAX where
-    TensorFlow is not installed. Raises `TrainingError` without a backend or without the GPU.
+    `TF_NUM_INTRAOP_THREADS` and `TF_NUM_INTEROP_THREADS` (two at least), uses a GPU only in the
+    profile `gpu` and lets its memory grow. `KERAS_BACKEND` chooses the backend; without it
+    TensorFlow, or JAX where TensorFlow is not installed. Raises `TrainingError` without a backend
+    or without the GPU.
     """
     device = run.profile.device
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -27,11 +27,11 @@ class Latency:
 def latency(function: Callable[[], Any], repeats: int = 200, warmup: int = 20) -> Latency:
     """The `Latency` of `function()`, called `repeats` times after `warmup` calls that do not count.
 
-    Garbage is collected before the loop and the collector stays off inside it, so the percentiles
-    are those of the function; in a server the collector adds to the tail (chapter 21 measures how
-    much). With fewer than 100 repeats the p99 is close to the slowest call. Raises
-    `EvaluationError` for something that cannot be called and for counts that are not whole
-    numbers; what `function` raises is passed on. Chapter 01 uses it first.
+    The garbage collector stays off inside the loop, so the percentiles are those of the function;
+    in a server the collector adds to the tail (chapter 21 measures how much). With fewer than 100
+    repeats the p99 is close to the slowest call. Raises `EvaluationError` for something that cannot
+    be called and for counts that are not whole numbers; what `function` raises is passed on.
+    Chapter 01 uses it first.
     """
     if not callable(function):
         raise EvaluationError(
@@ -43,7 +43,6 @@ def latency(function: Callable[[], Any], repeats: int = 200, warmup: int = 20) -
         function()
     milliseconds = np.empty(repeats)
     was_on = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         for turn in range(repeats):

@@ -104,14 +104,17 @@ def current(folder: Path | str) -> Publication:
 
 
 def load_current(folder: Path | str) -> keras.Model:
-    """The published model of `folder`; raises `PublishError` unless its file is as published."""
+    """The published model of `folder`, ready to predict.
+
+    Raises `PublishError` unless its file is as published.
+    """
     import keras
 
     publication = current(folder)
     path = Path(folder) / publication.file
     if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != publication.sha256:
         raise PublishError(f"The file {path.name} is missing or altered: publish the model again.")
-    return keras.models.load_model(path)
+    return keras.models.load_model(path, compile=False)
 
 
 def show_stages(stages: Stages, caption: str) -> None:

@@ -52,7 +52,23 @@ def compile_classifier(
         "jit_compile": "auto" if keras.backend.backend() != "tensorflow" else False,
     }
     model.compile(**(chosen | options))
+    if model.built:
+        _make_variables(model, default_metrics="metrics" not in options)
     return model
+
+
+def _make_variables(model: keras.Model, default_metrics: bool) -> None:
+    """Makes the variables of optimizer and metrics now.
+
+    Left to the first step, they would make TensorFlow trace that step twice.
+    """
+    import numpy as np
+
+    model.optimizer.build(model.trainable_variables)
+    if default_metrics:
+        shape = (1, *model.output_shape[1:])
+        model.compute_metrics(None, np.zeros(shape[:-1], "int32"), np.zeros(shape, "float32"))
+        model.reset_metrics()
 
 
 @dataclass(frozen=True)

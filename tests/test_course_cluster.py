@@ -144,7 +144,7 @@ def test_the_command_line_uses_a_cluster(project, cluster):
 def test_a_three_by_three_sweep_equals_the_local_one_at_good_efficiency(project, cluster, tmp_path):
     path = project.notebooks / "01_tiny.ipynb"
     # Seconds of arithmetic on one core, so that the start of the kernels does not decide.
-    work = "import time\nend = time.process_time() + 4\nwhile time.process_time() < end:\n    pass"
+    work = "import time\nend = time.process_time() + 8\nwhile time.process_time() < end:\n    pass"
     write_notebook(path, chapter_cells("01", code(work), helper="alpha"))
     begin = time.monotonic()
     there = sweep(project, DaskPool(cluster.scheduler_address), tmp_path / "there")

@@ -11,6 +11,8 @@ import pytest
 import contract
 from helpers.course.runner import quiet_widgets
 
+# Two complete runs of a chapter fit into it.
+pytestmark = pytest.mark.timeout(1800)
 CHAPTERS = [pytest.param(path, id=path.stem) for path in contract.NOTEBOOKS]
 
 

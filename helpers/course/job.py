@@ -15,12 +15,13 @@ from helpers.course.chapters import ROOT, Chapter, Project, content
 # Seconds for a kernel to answer for the first time; a loaded machine needs some.
 START_TIMEOUT = 120
 # Libraries read these once, when they are loaded: they must be set before the kernel starts.
+# TensorFlow's inter-op threads are not capped: with one, a training step and the data set that it
+# waits for can block each other (https://github.com/tensorflow/tensorflow/issues/48418).
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
     "LOKY_MAX_CPU_COUNT",
     "POLARS_MAX_THREADS",
 )
