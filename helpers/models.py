@@ -60,7 +60,7 @@ def dense_network(
     input_shape is that of one example, such as (28, 28, 1) or (64,); the output has shape
     (batch, classes). With `seed` the initial weights depend on it alone; without, on
     `keras.utils.set_random_seed`. Raises `ModelError` for sizes that make no model.
-    Built in view in chapter 01.
+    Chapter 13 uses it first.
     """
     import keras
     from keras import layers
