@@ -144,6 +144,8 @@ def _compile(
     # On TensorFlow "auto" would mean XLA, whose compilation outlasts a short training.
     auto = "auto" if keras.backend.backend() != "tensorflow" else False
     model.compile(chosen, loss, jit_compile=jit_compile or auto)
+    # A first step that creates the optimizer's variables would be traced twice.
+    chosen.build(model.trainable_variables)
 
 
 def _window(model: keras.Model, window: int | None) -> int:

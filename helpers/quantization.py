@@ -121,6 +121,17 @@ def quantize(x: Any, bits: int = 8, axis: int | None = None, symmetric: bool = T
     return Quantized(values, scale.astype(np.float32), zero_point, int(bits))
 
 
+def _cut_into_blocks(weights: Any, block: int) -> np.ndarray:
+    """`weights` (inputs, outputs) as (inputs / block, block, outputs)."""
+    array = _checked(weights, "weights")
+    if array.ndim != 2 or block < 1 or array.shape[0] % block:
+        raise QuantizationError(
+            f"Weights of the shape {array.shape} cannot be cut into blocks of {block} inputs; "
+            "give a matrix (inputs, outputs) whose number of inputs is a multiple of the block."
+        )
+    return array.reshape(-1, block, array.shape[1])
+
+
 def quantize_blocks(weights: Any, bits: int = 4, block: int = 32) -> Quantized:
     """`weights` (inputs, outputs) with one scale for every `block` inputs of an output.
 
@@ -128,14 +139,8 @@ def quantize_blocks(weights: Any, bits: int = 4, block: int = 32) -> Quantized:
     Reshape what `dequantize` gives to the shape of the weights. Raises `QuantizationError` when
     `block` does not divide the number of inputs.
     """
-    array = _checked(weights, "weights")
-    if array.ndim != 2 or block < 1 or array.shape[0] % block:
-        raise QuantizationError(
-            f"Weights of the shape {array.shape} cannot be cut into blocks of {block} inputs; "
-            "give a matrix (inputs, outputs) whose number of inputs is a multiple of the block."
-        )
     lowest, highest = integer_range(bits)
-    blocks = array.reshape(-1, block, array.shape[1])
+    blocks = _cut_into_blocks(weights, block)
     scale, zero_point = _grid(blocks, bits, (1,), True)
     values = np.clip(np.round(blocks / scale), lowest, highest).astype(np.int8)
     return Quantized(values, scale.astype(np.float32), zero_point, int(bits))
@@ -149,12 +154,29 @@ def round_to_nearest(weights: Any, bits: int, axis: int | None = -1) -> np.ndarr
     return quantize(weights, bits, axis, symmetric=False).dequantize()
 
 
-def gptq(weights: Any, inputs: Any, bits: int, damping: float = 0.01) -> np.ndarray:
+def round_in_blocks(weights: Any, bits: int, block: int) -> np.ndarray:
+    """`weights` (inputs, outputs) after rounding to `bits` bits and back, float32.
+
+    As `round_to_nearest`, with a grid for every `block` inputs of an output: a weight takes
+    bits + (16 + bits) / block bits. Raises `QuantizationError` when the block does not divide.
+    """
+    array = _cut_into_blocks(weights, block)
+    lowest, highest = integer_range(bits, symmetric=False)
+    scale, zero_point = _grid(array, bits, (1,), False)
+    integers = np.clip(np.round(array / scale) + zero_point, lowest, highest)
+    return ((integers - zero_point) * scale).reshape(-1, array.shape[-1]).astype(np.float32)
+
+
+def gptq(
+    weights: Any, inputs: Any, bits: int, damping: float = 0.01, block: int | None = None
+) -> np.ndarray:
     """`weights` (inputs, outputs) on the grid of `round_to_nearest`, with compensated errors.
 
     Rounds the rows one after another. What rounding a row did to the layer's output is corrected
     in the rows that are still free, as `inputs` (examples, inputs), a sample of what the layer
-    sees, says they can. Returns float32. Raises `QuantizationError` when the shapes do not fit.
+    sees, says they can. With `block`, every `block` inputs of an output have a grid of their own,
+    set when their turn comes, from the corrected weights. Returns float32. Raises
+    `QuantizationError` when the shapes do not fit.
 
     Source: GPTQ, Frantar et al. 2023, https://arxiv.org/abs/2210.17323, without its blocking,
     which changes the speed and not the result. Built in view in chapter 19.
@@ -166,7 +188,7 @@ def gptq(weights: Any, inputs: Any, bits: int, damping: float = 0.01) -> np.ndar
             "fit; give weights (inputs, outputs) and inputs (examples, inputs)."
         )
     lowest, highest = integer_range(bits, symmetric=False)
-    scale, zero_point = (part[0] for part in _grid(array, bits, (0,), False))
+    length = len(array) if block is None else _cut_into_blocks(array, block).shape[1]
     sample = sample.astype(np.float64)
     hessian = sample.T @ sample / len(sample)
     mean = float(np.mean(np.diag(hessian))) or 1.0
@@ -174,6 +196,9 @@ def gptq(weights: Any, inputs: Any, bits: int, damping: float = 0.01) -> np.ndar
     upper = np.linalg.cholesky(np.linalg.inv(hessian)).T
     free, rounded = array.astype(np.float64), np.empty_like(array)
     for row in range(len(free)):
+        if row % length == 0:
+            scale, zero_point = _grid(free[row : row + length], bits, (0,), False)
+            scale, zero_point = scale[0], zero_point[0]
         integers = np.clip(np.round(free[row] / scale) + zero_point, lowest, highest)
         rounded[row] = (integers - zero_point) * scale
         error = (free[row] - rounded[row]) / upper[row, row]
