@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from helpers.models import ModelError
 
@@ -49,3 +49,23 @@ def flops(model: keras.Model) -> int:
     return sum(
         flops(layer) if hasattr(layer, "layers") else layer_flops(layer) for layer in model.layers
     )
+
+
+def cost_rows(*models: keras.Model) -> list[dict[str, Any]]:
+    """Rows for `helpers.tables.show_table`: one for each layer of the built `models`, in order.
+
+    The columns are layer (its name), output (the shape of one example), weights (their number) and
+    operations (`layer_flops`). Raises `ModelError` like `flops`. Built in view in chapter 09.
+    """
+    if not all(model.built for model in models):
+        raise ModelError("The model has no shapes yet: give it a keras.Input or call it once.")
+    return [
+        {
+            "layer": layer.name,
+            "output": tuple(layer.output.shape[1:]),
+            "weights": layer.count_params(),
+            "operations": layer_flops(layer),
+        }
+        for model in models
+        for layer in model.layers
+    ]

@@ -111,3 +111,20 @@ def test_flops_refuse_what_they_cannot_count():
         costs.flops(recurrent)
     with pytest.raises(models.ModelError, match="no shapes yet"):
         costs.flops(keras.Sequential([keras.layers.Dense(3)]))
+
+
+def test_cost_rows_name_every_layer_and_add_up():
+    model = models.convolutional_network((8, 8, 1), 10, filters=(4,), dense=16, seed=0)
+    rows = costs.cost_rows(model, model)
+    assert len(rows) == 2 * len(model.layers)
+    # By hand: 8 * 8 positions, 4 kernels of 3 * 3 weights and a bias each.
+    first = {"layer": "convolution_1", "output": (8, 8, 4), "weights": 40}
+    assert rows[0] == first | {"operations": 8 * 8 * 4 * (2 * 9 + 1)}
+    assert sum(row["operations"] for row in rows) == 2 * costs.flops(model)
+    assert sum(row["weights"] for row in rows) == 2 * model.count_params()
+
+
+def test_cost_rows_need_shapes():
+    keras = pytest.importorskip("keras")
+    with pytest.raises(models.ModelError, match="no shapes yet"):
+        costs.cost_rows(keras.Sequential([keras.layers.Dense(2)]))
