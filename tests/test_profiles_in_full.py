@@ -14,8 +14,6 @@ from helpers.course.runner import quiet_widgets
 
 # Two complete runs of a chapter fit into it.
 pytestmark = pytest.mark.timeout(1800)
-# Run on real data whatever their ledgers say: they use every part of the helpers.
-ALWAYS = ("01_evaluation", "13_training_speed", "19_quantization")
 CHAPTERS = [pytest.param(path, id=path.stem) for path in contract.NOTEBOOKS]
 
 
@@ -56,7 +54,7 @@ def claims(ledger):
 def test_full_profile_on_real_data(path, execute):
     project = chapters.Project(contract.ROOT)
     due = refresh.due(project, chapters.find(project, path.stem), "full")
-    if not due and path.stem not in ALWAYS:
+    if not due and path.stem not in contract.FIRST:
         pytest.skip("the committed ledger was measured with exactly this code, data and lock file")
     ledger = execute(path, "full", 0)
     assert ledger["profile"] == "full"
