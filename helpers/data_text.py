@@ -21,7 +21,7 @@ PACKAGES = ("keras", "matplotlib", "numpy", "pandas", "scipy", "sklearn")
 TEST_PER_PACKAGE, TRAIN_PER_PACKAGE = 100, 300
 SHORTEST_DOCSTRING, MOST_PER_FILE = 200, 8
 SHORTEST_PARAGRAPH = 40
-LARGEST_FILE_BYTES = 100_000  # Parsing a few huge files would take most of the time.
+LARGEST_FILE_BYTES = 70_000  # Parsing a few huge files would take most of the time.
 MASK = "package"
 
 _NAMES = re.compile(
@@ -62,7 +62,7 @@ def docstrings() -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """Training and test lists of (docstring, label); the label is the index in `PACKAGES`.
 
     300 and 100 docstrings per package, each of at least 200 characters, from its source files,
-    which are parsed and not imported (tests and files over 100 kB are left out). A file gives at
+    which are parsed and not imported (tests and files over 70 kB are left out). A file gives at
     most 8, all of them to one of the two lists, so that sister methods do not straddle the split.
     Names and aliases of all the packages are replaced by "package"; repeated texts are left out.
     Files are visited in the order of the SHA-256 of their names, so the choice depends on nothing

@@ -34,6 +34,11 @@ def copy_of(model: keras.Model) -> keras.Model:
     return copy
 
 
+def matrices(model: keras.Model) -> tuple[str, ...]:
+    """The layers of the GPT `model` that hold a weight matrix, embedding and logits included."""
+    return tuple(x.name for x in model.layers if x.weights and len(x.weights[0].shape) == 2)
+
+
 def set_kernel(model: keras.Model, name: str, kernel: np.ndarray) -> None:
     """Replaces the matrix of the layer `name`; biases, norms and other layers stay as they are."""
     _, *others = model.get_layer(name).get_weights()

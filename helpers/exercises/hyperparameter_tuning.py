@@ -71,8 +71,8 @@ def halving(answer: Callable) -> None:
 def honest_best(answer: Callable) -> None:
     """Tries `answer(right, choose, report)` on answers where each mistake gives another number."""
     right = np.zeros((3, 12))
-    right[0, [0, 1, 2, 4, 5]] = 1  # best on the rows that choose: 3 of 4 there, 2 of 8 elsewhere
-    right[1, [0, 1, 4, 5, 6, 7, 8, 9]] = 1  # best on the rows that report and on all
+    right[0, [0, 1, 2, 3, 4, 5]] = 1  # best on the rows that choose: all there, 2 of 8 elsewhere
+    right[1, [0, 4, 5, 6, 7, 8, 9]] = 1  # best on the rows that report, and on all rows
     right[2, [3, 10]] = 1
     choose, report = np.arange(4), np.arange(4, 12)
     value = float(answer(right.copy(), choose, report))
@@ -82,12 +82,12 @@ def honest_best(answer: Callable) -> None:
         "The setting was chosen by the rows that report; then their score is too good.",
     )
     expect(
-        not math.isclose(value, 3 / 4),
+        not math.isclose(value, 1),
         "That is the score on the rows that chose; return the score of the same setting on the "
         "others.",
     )
     expect(
-        not math.isclose(value, 5 / 12),
+        not math.isclose(value, 6 / 12),
         "The score was taken on all rows, those that chose included.",
     )
     expect(
