@@ -156,6 +156,12 @@ def _check(recipes: Sequence[Recipe], x, y, block: int, sizes: dict[str, int]) -
                 f"The recipe '{recipe.name}' asks for {recipe.units} hidden units; there are "
                 f"{sizes['units']}."
             )
+        rows = np.arange(block) if recipe.rows is None else np.asarray(recipe.rows)
+        if rows.ndim != 1 or not len(rows) or rows.min() < 0 or rows.max() >= len(x):
+            raise RegularizationError(
+                f"The rows of the recipe '{recipe.name}' do not fit; give at least one of the "
+                f"rows from 0 to {len(x) - 1}."
+            )
 
 
 def _starts(recipes, inputs: int, units: int, classes: int, copies: int, seed) -> list[np.ndarray]:
