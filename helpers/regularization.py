@@ -305,3 +305,20 @@ def _watch(x: np.ndarray, y: Any) -> Any:
                 best[better] = value[better]
 
     return Watch()
+
+
+def random_features(x: np.ndarray, count: int, seed: int | Sequence[int] = 0) -> np.ndarray:
+    """float64 (n, count): ReLU units with random weights and biases, for x (n, inputs).
+
+    Weights are normal with variance 1 / inputs, biases normal with variance 1. Random features are
+    a network whose first layer is never trained (Rahimi and Recht 2007,
+    https://papers.nips.cc/paper/3182). Raises `RegularizationError`. Built in view in chapter 04.
+    """
+    if np.ndim(x) != 2 or isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise RegularizationError(
+            f"x has {np.ndim(x)} axes and count is {count!r}; give (n, inputs) and a whole number "
+            "of 1 or more."
+        )
+    generator = np.random.default_rng(seed)
+    weights = generator.normal(size=(np.shape(x)[1], count)) / np.sqrt(np.shape(x)[1])
+    return np.maximum(x @ weights + generator.normal(size=count), 0)

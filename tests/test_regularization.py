@@ -11,6 +11,7 @@ from helpers.regularization import (
     cross_entropy,
     flip_labels,
     forward,
+    random_features,
     shifted_copies,
     train_side_by_side,
 )
@@ -155,9 +156,22 @@ def test_shifted_copies_hold_the_image_and_an_empty_border():
     assert len(seen) == 9
 
 
+def test_random_features_are_the_formula_and_start_alike():
+    x = np.random.default_rng(1).normal(size=(9, 4))
+    generator = np.random.default_rng(6)
+    weights, biases = generator.normal(size=(4, 2000)) / 2, generator.normal(size=2000)
+    found = random_features(x, 2000, seed=6)
+    np.testing.assert_allclose(found, np.maximum(x @ weights + biases, 0))
+    # A unit sees x @ w + b with variance |x|^2 / 4 + 1, and half of it is cut off.
+    expected = (np.square(x).sum(axis=1) / 4 + 1) / 2
+    np.testing.assert_allclose(np.square(found).mean(axis=1), expected, rtol=0.2)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
+        (lambda: random_features(np.ones(3), 5), "give .n, inputs."),
+        (lambda: random_features(np.ones((3, 2)), 0), "whole number of 1 or more"),
         (lambda: flip_labels([0, 1], 1.2, 2), "share from 0 to 1"),
         (lambda: flip_labels([0, 0], 0.2, 1), "two classes or more"),
         (lambda: shifted_copies(np.ones((3, 4)), 1, 1), "height, width, channels"),
