@@ -143,12 +143,26 @@ def load_adapter(path: str | Path) -> dict[str, np.ndarray]:
         raise LowRankError(f"{Path(path).name} is no adapter file: {error}.") from error
 
 
+def base_weights(model: keras.Model) -> list[np.ndarray]:
+    """Weights of the model that was adapted, as they are now, without the adapter.
+
+    In the order of `get_weights` of the model as it was before `add_lora`, to compare with what
+    that gave. Raises `LowRankError` without an adapter. Built in view in chapter 12.
+    """
+    return _plain_weights(model, merge=False)
+
+
 def merged_weights(model: keras.Model) -> list[np.ndarray]:
     """Weights of the model without adapters, W + (alpha / rank) A B where there was one.
 
     In the order of `get_weights` of the model as it was before `add_lora`, so that a plain copy
-    takes them with `set_weights` and runs at its old speed. Built in view in chapter 12.
+    takes them with `set_weights` and runs at its old speed. Raises `LowRankError` without an
+    adapter. Built in view in chapter 12.
     """
+    return _plain_weights(model, merge=True)
+
+
+def _plain_weights(model: keras.Model, merge: bool) -> list[np.ndarray]:
     from keras import ops
 
     adapter, found = adapter_weights(model), []
@@ -158,7 +172,7 @@ def merged_weights(model: keras.Model) -> list[np.ndarray]:
             if any(value is matrix for matrix in thin):
                 continue
             array = ops.convert_to_numpy(value)
-            if f"{layer.name}/a" in adapter and value.path.endswith("/kernel"):
+            if merge and f"{layer.name}/a" in adapter and value.path.endswith("/kernel"):
                 array = array + adapter[f"{layer.name}/a"] @ adapter[f"{layer.name}/b"]
             found.append(array)
     return found

@@ -65,6 +65,107 @@ def restart(model: keras.Model, weights: Sequence[np.ndarray], learning_rate: fl
         ) from error
 
 
+def linear_probe(
+    features: np.ndarray, labels: Any, per_class: int, draws: int, seed: int = 0
+) -> float:
+    """Accuracy of a linear classifier trained on few labels, tested on all other examples.
+
+    features   numbers (examples, n); labels  classes (examples,)
+    per_class  labels of each class to train on, drawn by `few_labels`
+    draws      how often they are drawn anew, with [seed, 0], [seed, 1], ...; the mean is returned
+
+    The classifier is scikit-learn's ridge classifier, its penalty chosen by leave-one-out on the
+    labelled examples alone. It says what features know, whatever made them (Alain and Bengio 2016,
+    https://arxiv.org/abs/1610.01644). Raises `TransferError` when rows and labels are not equally
+    many, or nothing is left to test on. Built in view in chapter 12.
+    """
+    from sklearn.linear_model import RidgeClassifierCV
+
+    features, labels = np.asarray(features), np.asarray(labels)
+    used = per_class * len(np.unique(labels))
+    if len(features) != len(labels) or len(labels) <= used or draws < 1:
+        raise TransferError(
+            f"There are {len(features)} rows of features and {len(labels)} labels, {used} of them "
+            f"to train on, and {draws} draws; give one row for each label, more rows than those "
+            "to train on, and at least one draw."
+        )
+    scores = []
+    for draw in range(draws):
+        rows = few_labels(labels, per_class, [seed, draw])
+        rest = np.setdiff1d(np.arange(len(labels)), rows)
+        classifier = RidgeClassifierCV(10.0 ** np.arange(-4, 4)).fit(features[rows], labels[rows])
+        scores.append(classifier.score(features[rest], labels[rest]))
+    return float(np.mean(scores))
+
+
+def training_order(
+    rows: Sequence[int] | np.ndarray, steps: int, batch_size: int, seed: int | Sequence[int] = 0
+) -> np.ndarray:
+    """int64 (steps * batch_size,): `rows` again and again, each pass in a new order.
+
+    So few examples fill whole batches: a batch may hold the end of one pass and the beginning of
+    the next. Raises `TransferError` without rows or for sizes below 1.
+    """
+    rows = np.asarray(rows, dtype=np.int64)
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise TransferError(f"{name} is {value!r}; give a whole number of 1 or more.")
+    if rows.ndim != 1 or not len(rows):
+        raise TransferError("There are no examples to train on; give at least one row number.")
+    generator, size = np.random.default_rng(seed), steps * batch_size
+    passes = [generator.permutation(rows) for _ in range(-(-size // len(rows)))]
+    return np.concatenate(passes)[:size]
+
+
+def fit_each(
+    model: keras.Model,
+    starts: Sequence[Sequence[np.ndarray]],
+    data: tuple[np.ndarray, np.ndarray],
+    orders: Sequence[np.ndarray],
+    learning_rate: float,
+    batch_size: int = 32,
+) -> list[list[np.ndarray]]:
+    """The weights after training the compiled `model` once from each of `starts`.
+
+    data    (x, y), from which each training takes its own rows
+    orders  row numbers of each training in the order of use, as `training_order` gives them, all of
+            one length, a multiple of `batch_size`
+
+    Every training begins with its own weights and a fresh optimizer (`restart`), and takes the same
+    number of steps. They are the epochs of a single `fit`: to build the input pipeline and the
+    training program for each would take longer than training a small model. Raises `TransferError`
+    for lists that do not fit together. Built in view in chapter 12.
+    """
+    import keras
+
+    lengths = {len(order) for order in orders}
+    if not orders or len(starts) != len(orders) or len(lengths) != 1:
+        raise TransferError(
+            f"There are {len(starts)} starts and {len(orders)} orders of {len(lengths)} lengths; "
+            "give equally many, at least one, all orders of the same length."
+        )
+    steps, rest = divmod(lengths.pop(), batch_size)
+    if rest or not steps:
+        raise TransferError(
+            f"The orders do not make whole batches of {batch_size}; give a multiple of it."
+        )
+    found: list[list[np.ndarray]] = []
+
+    class Restart(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            restart(model, starts[epoch], learning_rate)
+
+        def on_epoch_end(self, epoch, logs=None):
+            found.append(model.get_weights())
+
+    rows = np.concatenate(orders)
+    options = {"batch_size": batch_size, "epochs": len(starts), "steps_per_epoch": steps}
+    model.fit(
+        data[0][rows], data[1][rows], shuffle=False, verbose=0, callbacks=[Restart()], **options
+    )
+    return found
+
+
 def layerwise_adam(
     learning_rate: float, factors: Mapping[str, float], default: float = 1.0
 ) -> keras.optimizers.Optimizer:

@@ -61,6 +61,51 @@ def test_a_restarted_model_learns_what_a_freshly_compiled_one_learns(examples):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_a_linear_probe_is_trained_on_few_and_tested_on_the_rest():
+    from sklearn.linear_model import RidgeClassifierCV
+
+    generator = np.random.default_rng(3)
+    labels = np.repeat([0, 1, 2], 30)
+    features = generator.normal(size=(90, 4)) + 2 * np.eye(4)[labels]
+    truth = []
+    for draw in range(2):
+        rows = transfer.few_labels(labels, 5, [7, draw])
+        rest = [row for row in range(90) if row not in set(rows)]
+        model = RidgeClassifierCV(10.0 ** np.arange(-4, 4)).fit(features[rows], labels[rows])
+        truth.append(np.mean(model.predict(features[rest]) == labels[rest]))
+    assert transfer.linear_probe(features, labels, 5, 2, seed=7) == pytest.approx(np.mean(truth))
+    assert np.mean(truth) > 0.7
+    assert transfer.linear_probe(features, generator.permutation(labels), 5, 4) < 0.5
+
+
+def test_the_order_of_training_holds_whole_passes():
+    rows = np.array([3, 5, 8, 13, 21])
+    order = transfer.training_order(rows, steps=4, batch_size=3, seed=1)
+    assert order.shape == (12,)
+    for part in (order[:5], order[5:10]):
+        np.testing.assert_array_equal(np.sort(part), rows)
+    assert not np.array_equal(order[:5], order[5:10])
+    np.testing.assert_array_equal(order, transfer.training_order(rows, 4, 3, 1))
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 4])
+def test_many_trainings_in_one_fit_are_what_single_trainings_give(examples, steps_per_execution):
+    x, y = examples
+    model, single = compiled(network()), compiled(network())
+    model.steps_per_execution = steps_per_execution
+    starts = [network(seed).get_weights() for seed in (1, 2, 1)]
+    orders = [transfer.training_order(range(n), 8, 5, n) for n in (10, 40, 10)]
+    found = transfer.fit_each(model, starts, examples, orders, 0.01, batch_size=5)
+    for start, order, weights in zip(starts, orders, found, strict=True):
+        transfer.restart(single, start, 0.01)
+        for batch in order.reshape(8, 5):
+            single.train_on_batch(x[batch], y[batch])
+        for one, other in zip(weights, single.get_weights(), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+    assert transfer.changed_weights(found[0], found[2]) == 0
+    assert transfer.changed_weights(found[0], found[1]) > 0
+
+
 def test_a_factor_of_one_is_adam_and_a_factor_scales_the_first_step(examples):
     plain = compiled(network())
     same = compiled(network(), transfer.layerwise_adam(0.01, {"low": 1.0}))
@@ -101,6 +146,11 @@ def test_the_interval_is_scipy_s():
         (lambda: transfer.few_labels([0, 0, 1], 2), "ask for at most 1"),
         (lambda: transfer.few_labels([0, 1], 0), "whole number of 1"),
         (lambda: transfer.restart(network(), [], 0.1), "not compiled"),
+        (lambda: transfer.linear_probe(np.eye(4), [0, 0, 1, 1], 2, 1), "more rows than"),
+        (lambda: transfer.training_order([], 2, 2), "at least one row"),
+        (lambda: transfer.training_order([1], 2, 0), "batch_size is 0"),
+        (lambda: transfer.fit_each(None, [[]], (), [], 0.1), "1 starts and 0 orders"),
+        (lambda: transfer.fit_each(None, [[]], (), [[1, 2, 3]], 0.1, 2), "whole batches of 2"),
         (lambda: transfer.layerwise_adam(0.1, {"low": -1}), "number of 0 or more"),
         (lambda: transfer.changed_weights([np.zeros(2)], [np.zeros(3)]), "different shapes"),
         (lambda: transfer.mean_interval([0.5]), "two or more"),
@@ -155,6 +205,8 @@ def test_merged_weights_make_the_plain_model_answer_alike(examples):
     plain = network(seed=9)
     plain.set_weights(low_rank.merged_weights(model))
     np.testing.assert_allclose(plain(examples[0]), model(examples[0]), atol=1e-4)
+    bare = low_rank.base_weights(model)
+    assert transfer.changed_weights(network().get_weights(), bare) == 0
 
 
 def test_an_adapter_file_moves_the_adapter(examples, tmp_path):
@@ -223,6 +275,10 @@ training.compile_classifier(net, optimizer=rate, metrics=None)
 pretrained = net.get_weights()
 rows = transfer.few_labels(images.y_train, 20, 0)
 x, y = images.x_train[rows], images.y_train[rows]
+orders = [transfer.training_order(range(len(x)), 100, 20, seed) for seed in (0, 0)]
+one, two = transfer.fit_each(net, [pretrained, pretrained], (x, y), orders, 1e-2, 20)
+assert transfer.changed_weights(one, two) == 0
+assert transfer.changed_weights(pretrained, one) > 0
 for turn in range(2):
     transfer.restart(net, pretrained, 1e-2)
     result = training.fit_timed(net, (x, y), epochs=10, batch_size=20)
