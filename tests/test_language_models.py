@@ -322,6 +322,7 @@ print(generation.to_text(cached))
 """
 
 
+@pytest.mark.slow
 def test_training_and_generation_run_on_jax():
     pytest.importorskip("jax")
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}

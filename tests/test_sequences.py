@@ -134,7 +134,7 @@ print(keras.backend.backend())
 """
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
 def test_gradient_norms_are_those_of_backpropagation_by_hand(backend):
     pytest.importorskip(backend)
     done = subprocess.run(

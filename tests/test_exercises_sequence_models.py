@@ -97,12 +97,28 @@ def test_the_checker_s_step_is_the_one_of_keras():
     np.testing.assert_allclose(h, wanted, atol=1e-5)
 
 
+def gru_with_its_bias_outside(x, h, kernel, recurrent, bias):
+    n = h.shape[1]
+    a, b = x @ kernel + bias[0], h @ recurrent
+    z = sigmoid(a[:, :n] + b[:, :n] + bias[1, :n])
+    r = sigmoid(a[:, n : 2 * n] + b[:, n : 2 * n] + bias[1, n : 2 * n])
+    return z * h + (1 - z) * np.tanh(a[:, 2 * n :] + r * b[:, 2 * n :] + bias[1, 2 * n :])
+
+
+def gru_without_reset(x, h, kernel, recurrent, bias):
+    a, b = np.split(x @ kernel + bias[0], 3, axis=-1), np.split(h @ recurrent + bias[1], 3, axis=-1)
+    z = sigmoid(a[0] + b[0])
+    return z * h + (1 - z) * np.tanh(a[2] + b[2])
+
+
 @pytest.mark.parametrize(
     ("answer", "hint"),
     [
         (lambda *a: checks._gru(*a, swapped=True), "wrong way round"),
         (lambda *a: checks._gru(*a, before=True), "before the matrix product"),
         (lambda *a: checks._gru(*a, squash=sigmoid), "candidate is no gate"),
+        (gru_with_its_bias_outside, "not the matrix product alone"),
+        (gru_without_reset, "never used"),
         (lambda x, h, k, r, b: gru_by_split(x, h, k, r, b * [[1], [0]]), "second row of the bias"),
         (lambda x, h, k, r, b: gru_by_split(x, h, np.roll(k, 4, 1), r, b), "check the order"),
         (lambda x, h, k, r, b: gru_by_split(x, h, k, r, b)[0], "shape"),

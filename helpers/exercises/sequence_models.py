@@ -52,13 +52,29 @@ def _sigmoid(a: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-a))
 
 
-def _gru(x, h, kernel, recurrent, bias, swapped=False, before=False, squash=np.tanh):
+def _gru(
+    x,
+    h,
+    kernel,
+    recurrent,
+    bias,
+    swapped=False,
+    before=False,
+    bias_outside=False,
+    reset=True,
+    squash=np.tanh,
+):
     """Keras's GRU step, and on request what it becomes with one of the usual mistakes."""
     a_z, a_r, a_g = np.split(x @ kernel + bias[0], 3, axis=-1)
     r_z, r_r, r_g = np.split(h @ recurrent + bias[1], 3, axis=-1)
     z, r = _sigmoid(a_z + r_z), _sigmoid(a_r + r_r)
-    inner = (r * h) @ np.split(recurrent, 3, axis=-1)[2] + np.split(bias[1], 3)[2]
-    candidate = squash(a_g + (inner if before else r * r_g))
+    matrix, own_bias = np.split(recurrent, 3, axis=-1)[2], np.split(bias[1], 3)[2]
+    inner = r * r_g if reset else r_g
+    if before:
+        inner = (r * h) @ matrix + own_bias
+    elif bias_outside:
+        inner = r * (h @ matrix) + own_bias
+    candidate = squash(a_g + inner)
     return (1 - z) * h + z * candidate if swapped else z * h + (1 - z) * candidate
 
 
@@ -89,6 +105,15 @@ def check_gru_step(gru_step) -> None:
         "part of the candidate after it, bias included.",
     )
     expect(
+        not _same(found, _gru(x, h, *weights, bias_outside=True)),
+        "The reset gate multiplies the recurrent part of the candidate with its bias, not the "
+        "matrix product alone.",
+    )
+    expect(
+        not _same(found, _gru(x, h, *weights, reset=False)),
+        "The reset gate is never used: it multiplies the recurrent part of the candidate.",
+    )
+    expect(
         not _same(found, _gru(x, h, *weights, squash=_sigmoid)),
         "The candidate is no gate: it goes through tanh, not through the sigmoid.",
     )
@@ -99,7 +124,8 @@ def check_gru_step(gru_step) -> None:
     )
     expect(
         _same(found, _gru(x, h, *weights)),
-        "The shape is right, the numbers are not: check the order update, reset, candidate.",
+        "The shape is right, the numbers are not: check the order update, reset, candidate, "
+        "and that both gates go through the sigmoid.",
     )
 
 
