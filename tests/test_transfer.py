@@ -151,7 +151,9 @@ def test_the_interval_is_scipy_s():
         (lambda: transfer.training_order([1], 2, 0), "batch_size is 0"),
         (lambda: transfer.fit_each(None, [[]], (), [], 0.1), "1 starts and 0 orders"),
         (lambda: transfer.fit_each(None, [[]], (), [[1, 2, 3]], 0.1, 2), "whole batches of 2"),
+        (lambda: transfer.fit_each(None, [[]], (), [[1, 2, 3]], 0.1, 0), "batch_size is 0"),
         (lambda: transfer.layerwise_adam(0.1, {"low": -1}), "number of 0 or more"),
+        (lambda: transfer.layerwise_adam(0.1, {"low": "0.1"}), "number of 0 or more"),
         (lambda: transfer.changed_weights([np.zeros(2)], [np.zeros(3)]), "different shapes"),
         (lambda: transfer.mean_interval([0.5]), "two or more"),
         (lambda: transfer.mean_interval([0.5, 0.6], 95), "between 0 and 1"),
@@ -258,9 +260,15 @@ def test_a_refused_adapter_changes_nothing():
 
 def test_a_foreign_file_is_no_adapter(tmp_path):
     path = tmp_path / "notes.npz"
-    path.write_text("hello", encoding="utf-8")
-    with pytest.raises(low_rank.LowRankError, match=r"notes\.npz is no adapter"):
-        low_rank.load_adapter(path)
+    for content in (b"", b"hello", b"PK\x03\x04 and no archive"):
+        path.write_bytes(content)
+        with pytest.raises(low_rank.LowRankError, match=r"notes\.npz is no adapter .*save_adapter"):
+            low_rank.load_adapter(path)
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    with pytest.raises(low_rank.LowRankError, match="single array"):
+        low_rank.load_adapter(tmp_path / "one.npy")
+    with pytest.raises(low_rank.LowRankError, match=r"none\.npz is no adapter"):
+        low_rank.load_adapter(tmp_path / "none.npz")
 
 
 PROGRAM = """
@@ -305,7 +313,7 @@ print("done")
 """
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
 def test_the_chapter_s_training_code_runs_on_either_backend(backend):
     pytest.importorskip(backend)
     done = subprocess.run(

@@ -9,6 +9,7 @@ layer equal to Keras's own `enable_lora`; the functions here use the latter.
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,10 +138,15 @@ def save_adapter(model: keras.Model, path: str | Path) -> int:
 def load_adapter(path: str | Path) -> dict[str, np.ndarray]:
     """The adapter that `save_adapter` wrote, for `set_adapter`; `LowRankError` if it is none."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        found = np.load(path, allow_pickle=False)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with found as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise LowRankError(f"{Path(path).name} is no adapter file: {error}.") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise LowRankError(
+            f"{Path(path).name} is no adapter file ({error}): give a path that save_adapter wrote."
+        ) from error
 
 
 def base_weights(model: keras.Model) -> list[np.ndarray]:

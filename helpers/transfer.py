@@ -144,6 +144,8 @@ def fit_each(
             f"There are {len(starts)} starts and {len(orders)} orders of {len(lengths)} lengths; "
             "give equally many, at least one, all orders of the same length."
         )
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise TransferError(f"batch_size is {batch_size!r}; give a whole number of 1 or more.")
     steps, rest = divmod(lengths.pop(), batch_size)
     if rest or not steps:
         raise TransferError(
@@ -182,7 +184,7 @@ def layerwise_adam(
 
     chosen = dict(factors)
     for name, factor in [*chosen.items(), ("default", default)]:
-        if not factor >= 0:
+        if isinstance(factor, str) or not factor >= 0:
             raise TransferError(
                 f"The factor of '{name}' is {factor!r}; give a number of 0 or more."
             )
