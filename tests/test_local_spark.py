@@ -11,6 +11,7 @@ import pytest
 
 from helpers import local_spark
 from helpers.event_table import LargeDataError, write_events
+from helpers.file_formats import column_bytes
 from helpers.local_spark import STORED, StoredSpark, spark_hash, start_spark, why_not
 
 
@@ -105,7 +106,11 @@ def test_spark_itself(tmp_path, events):
         job = spark.run("sums", lambda s, p: s.read.parquet(p).groupBy("region").count().collect())
         truth = duckdb.sql(f"select region, count(*) from '{events.as_posix()}' group by region")
         assert set(job.rows) == set(truth.fetchall())
-        assert 0 < job.bytes_read < events.stat().st_size
+        whole = spark.run(
+            "all", lambda s, p: s.read.parquet(p).selectExpr("max(hash(*))").collect()
+        )
+        assert sum(column_bytes(events).values()) <= whole.bytes_read < 3 * events.stat().st_size
+        assert column_bytes(events)["region"] <= job.bytes_read < whole.bytes_read
         assert 4 <= job.shuffled_rows <= 8
         hashed = "select hash(1), hash(1, 2), pmod(hash(7), 3)"
         found = spark.run("hash", lambda s, p: s.sql(hashed).collect()).rows[0]
