@@ -21,7 +21,7 @@ from helpers.event_table import (
     write_events,
 )
 from helpers.file_formats import column_bytes, csv_bytes, in_formats
-from helpers.own_process import high_water_mb, in_own_process
+from helpers.own_process import high_water_mb, in_own_process, side_by_side
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_pandas_and_duckdb_open_the_counted_address(events):
 
 
 def test_memory_of_an_own_process_follows_its_work():
-    small, large = (in_own_process(sum_of_ones, count) for count in (1000, 20_000_000))
+    small, large = side_by_side(sum_of_ones, (1000, 20_000_000))
     assert (small.value, large.value) == (1000.0, 20_000_000.0)
     assert 140 < large.peak_mb - small.peak_mb < 200
     assert (small.again, small.bytes_read) == (None, None)
