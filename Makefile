@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.course-stamp
-SUITE  := notebooks tests
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# `tests/offline.py` is pytest where there is no network.
+RUNNER := -m pytest
+PYTEST := $(BIN)/python $(RUNNER) -n 2 --dist loadfile --no-loadscope-reorder
 # Where the mirror of the real data sets lies, if there is one: `make test-full COURSE_DATA_DIR=...`
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_COMPILE_BYTECODE := 1
@@ -42,7 +43,7 @@ test-seeds: setup ## every chapter with four other seeds
 	$(BIN)/python -m pytest -n 2 --dist load -m seeds tests
 
 test-offline: setup ## the whole suite with no network but the loopback interface
-	$(BIN)/python tests/offline.py -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not seeds and not browser" $(SUITE)
+	$(MAKE) test RUNNER=tests/offline.py
 
 lint: setup      ## style of code and notebooks
 	$(BIN)/ruff check .

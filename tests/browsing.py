@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
 SWITCHES = [
     "--no-sandbox",
     "--disable-gpu",
@@ -103,3 +104,13 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this test run that all its workers share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+def names(site: Path) -> list[str]:
+    """Every page of the book, as an address relative to its root."""
+    found = [
+        path.relative_to(site).as_posix()
+        for path in site.rglob("*.html")
+        if "_static" not in path.parts
+    ]
+    return sorted(found)
