@@ -27,7 +27,7 @@ from helpers.event_table import LargeDataError
 class Measured:
     """What one function cost: `value`, wall `seconds`, `peak_mb` of its process, `bytes_read`.
 
-    `seconds` is the first call with the imports in it, `again` the fastest of up to five more.
+    `seconds` is the first call with the imports in it, `again` the fastest of up to three more.
     `peak_mb` is the largest resident memory of the first call in 10**6 bytes, Python and libraries
     included. `bytes_read` is what one more call asked of the file. Without `count` there is one
     call only.
@@ -117,7 +117,7 @@ def _serve() -> None:
         if order["count"]:
             # The fastest of a few calls: other work on the machine only ever adds to a time.
             repeats: list[float] = []
-            while len(repeats) < 5 and sum(repeats) < 0.5:
+            while len(repeats) < 3 and sum(repeats) < 0.4:
                 start = time.perf_counter()
                 function(*arguments)
                 repeats.append(time.perf_counter() - start)
