@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from helpers.course import pages, questions
+from helpers.course import glossary, pages, questions
 from helpers.course.chapters import CourseError, Project, chapters, content
+from helpers.course.practice import cards
 from helpers.course.question_index import question_index
 
-_CHAPTERS_HERE = "<!-- chapters -->"
+_CHAPTERS_HERE, _CARDS_HERE = "<!-- chapters -->", "<!-- cards -->"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _GITHUB = re.compile(r"github\.com[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?$")
 
@@ -43,8 +44,11 @@ def repository(project: Project, fallback: str) -> str:
     return f"https://github.com/{found[1]}/{found[2]}" if found else fallback
 
 
-def _stage_notebook(path: Path, target: Path) -> None:
-    """Copies a notebook as the book shows it; refuses one that was not run or that failed."""
+def _stage_notebook(path: Path, target: Path, terms: str) -> None:
+    """Copies a notebook as the book shows it, with its line of `terms` at the end.
+
+    Refuses one that was not run or that failed.
+    """
     notebook = content(path)
     for number, cell in enumerate(notebook["cells"], start=1):
         if cell["cell_type"] != "code":
@@ -67,6 +71,9 @@ def _stage_notebook(path: Path, target: Path) -> None:
                 "code_prompt_show": "Show the solution",
                 "code_prompt_hide": "Hide the solution",
             }
+    if terms:
+        cell = {"cell_type": "markdown", "id": "terms", "metadata": {}, "source": terms}
+        notebook["cells"].append(cell)
     target.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
 
 
@@ -99,8 +106,10 @@ def stage(project: Project, folder: Path) -> Path:
     )
     (folder / "notebooks").mkdir()
     found = [chapter.path for chapter in chapters(project)]
+    terms = glossary.load(project)
     for path in found:
-        _stage_notebook(path, folder / "notebooks" / path.name)
+        line = glossary.line(terms, int(path.stem[:2]))
+        _stage_notebook(path, folder / "notebooks" / path.name, line)
     titles = pages.chapter_titles(found)
 
     contents = yaml.safe_load((folder / "_toc.yml").read_text(encoding="utf-8"))
@@ -114,6 +123,7 @@ def stage(project: Project, folder: Path) -> Path:
     records = [questions.load(project, path) for path in questions.files(project)]
     records = [one for one in records if one.chapter in titles]
     _write(folder / "questions.md", question_index(project, titles, records))
+    _write(folder / "glossary.md", glossary.page(terms, titles))
     _write(folder / "evidence.md", pages.evidence(project, titles, records))
     _write(folder / "benchmarks.md", pages.benchmarks(project))
     _write(folder / "status.md", pages.status(project, titles))
@@ -122,9 +132,14 @@ def stage(project: Project, folder: Path) -> Path:
         for part in contents["parts"]
         if part["chapters"][0]["file"].startswith("notebooks/")
     ]
-    start = (folder / "index.md").read_text(encoding="utf-8")
-    _write(folder / "index.md", start.replace(_CHAPTERS_HERE, pages.chapter_list(titles, parts)))
+    _fill(folder / "index.md", _CHAPTERS_HERE, pages.chapter_list(titles, parts))
+    _fill(folder / "practice.md", _CARDS_HERE, cards(project, titles, records))
     return folder
+
+
+def _fill(path: Path, mark: str, text: str) -> None:
+    """Puts generated `text` into the page at `path`, in the place of `mark`."""
+    _write(path, path.read_text(encoding="utf-8").replace(mark, text))
 
 
 def _write(path: Path, text: str) -> None:
