@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from helpers.course import glossary, pages, paths, questions
+from helpers.course import flashcards, glossary, pages, paths, questions
 from helpers.course.chapters import CourseError, Project, chapters, content
 from helpers.course.practice import cards
 from helpers.course.question_index import question_index
@@ -123,6 +123,7 @@ def stage(project: Project, folder: Path) -> Path:
     records = [questions.load(project, path) for path in questions.files(project)]
     records = [one for one in records if one.chapter in titles]
     _write(folder / "questions.md", question_index(project, titles, records))
+    flashcards.write_package(project, records, folder / flashcards.NAME)
     _write(folder / "paths.md", paths.page(project, found))
     _write(folder / "glossary.md", glossary.page(terms, titles))
     _write(folder / "evidence.md", pages.evidence(project, titles, records))
@@ -134,6 +135,7 @@ def stage(project: Project, folder: Path) -> Path:
         if part["chapters"][0]["file"].startswith("notebooks/")
     ]
     _fill(folder / "index.md", _CHAPTERS_HERE, pages.chapter_list(titles, parts))
+    _fill(folder / "flashcards.md", _CARDS_HERE, flashcards.sheet(project, records))
     _fill(folder / "practice.md", _CARDS_HERE, cards(project, titles, records))
     return folder
 
