@@ -60,7 +60,7 @@ def _generated(rows: int, generator: np.random.Generator) -> tuple:
     tenure = generator.normal(0.0, 1.0, rows)
     street = generator.normal(2.0 * of_b, 1.0)  # where people live: no cause, a sign of the group
     effect = np.where(of_b == 1, 1.2, -0.8) * (region == "south")  # opposite in the two groups
-    logit = -0.7 + 1.4 * ability + 0.6 * tenure - 1.2 * of_b + effect
+    logit = -0.7 + 1.4 * ability + 0.6 * tenure - 1.6 * of_b + effect
     probability = 1 / (1 + np.exp(-logit))
     y = (generator.random(rows) < probability).astype(np.int64)
     frame = pd.DataFrame({"ability": ability, "tenure": tenure, "street": street})
@@ -101,9 +101,10 @@ def people(name: str, seed: int = 0, rows: int = 8000, test: float = 0.4) -> Peo
     The share `test` is held out, stratified by label and group; columns are scaled by the training
     part. `rows` is the size of the generated table: two groups, A and B, of which B has less
     ability on average; street tells the group and causes nothing; the probability of yes is
-    sigmoid(-0.7 + 1.4 ability + 0.6 tenure - 1.2 [B] + 1.2 [B, south] - 0.8 [A, south]). Group and
-    second attribute: sex and race in two classes (adult), race and sex (compas), sex and age (diabetes).
-    Raises `PeopleError` for an unknown name and for sizes that leave nothing to learn from.
+    sigmoid(-0.7 + 1.4 ability + 0.6 tenure - 1.6 [B] + 1.2 [B, south] - 0.8 [A, south]). Group and
+    second attribute: sex and race in two classes (adult), race and sex (compas), sex and age
+    (diabetes). Raises `PeopleError` for an unknown name and for sizes that leave nothing to learn
+    from.
     """
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import StandardScaler

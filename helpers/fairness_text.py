@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,34 +97,3 @@ def labelled_texts(name: str, seed: int = 0) -> tuple[list[str], np.ndarray, lis
     order = np.random.default_rng(seed).permutation(len(texts))
     fit, held = np.split(order, [int(0.7 * len(texts))])
     return [texts[row] for row in fit], labels[fit], [texts[row] for row in held]
-
-
-def differences(
-    texts: Sequence[str],
-    labels: Any,
-    held_out: Sequence[str],
-    forms: Sequence[Callable[[str], str]],
-) -> np.ndarray:
-    """P(1 | male form) minus P(1 | female form) of each held-out text, float64 (held out,).
-
-    A linear model on TF-IDF of words is trained on every text in each of `forms`, such as
-    [plain_words], or [plain_words, exchanged]: counterfactual data augmentation, Lu and others
-    2018, https://arxiv.org/abs/1807.11714. Raises `TextError` without forms, or for labels that do
-    not fit the texts. Used in chapter 23.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    if not forms or len(texts) != len(labels):
-        raise TextError(
-            f"{len(texts)} texts have {len(labels)} labels in {len(forms)} forms; give one label "
-            "for each text and at least one form."
-        )
-    words = [form(text) for form in forms for text in texts]
-    model = make_pipeline(TfidfVectorizer(min_df=2), LogisticRegression(C=10, max_iter=1000))
-    model.fit(words, np.tile(np.asarray(labels), len(forms)))
-    man, woman = (
-        model.predict_proba([directed(text, which) for text in held_out])[:, 1] for which in (0, 1)
-    )
-    return man - woman
