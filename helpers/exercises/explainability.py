@@ -107,9 +107,7 @@ def shapley_by_orders(answer: Callable) -> None:
         "That is what each player brings when it comes first; take the mean over all orders.",
     )
     expect(
-        any(
-            abs(values[p] - (11 - _GAME["".join(sorted(set("abc") - {p}))])) > 1e-9 for p in "abc"
-        ),
+        any(abs(values[p] - (11 - _GAME["".join(sorted(set("abc") - {p}))])) > 1e-9 for p in "abc"),
         "That is what each player brings when it comes last; take the mean over all orders.",
     )
     expect(
