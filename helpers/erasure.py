@@ -7,7 +7,6 @@ its own people, the models vote, and an erasure trains one shard again.
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,17 +80,14 @@ def differing(first: Ensemble, second: Ensemble) -> int:
 
 
 def _fit(x, y, shard: int, classes: int):
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+    from helpers.model_extraction import fit_logistic
 
     missing = set(range(classes)) - set(np.unique(y).tolist())
     if missing:
         raise ErasureError(
             f"Shard {shard} has no row of class {min(missing)}: use fewer shards or more rows."
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(max_iter=60, C=0.1).fit(x, y)
+    return fit_logistic(x, y)
 
 
 def train_shards(

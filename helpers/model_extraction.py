@@ -56,6 +56,16 @@ def train_network(x, y, *, classes: int, hidden: int, steps: int, seed: int) -> 
         return model.fit(x, y)
 
 
+def fit_logistic(x, y) -> Any:
+    """A `LogisticRegression` fitted to rows `x` and labels `y`, 60 iterations at most."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number is our choice
+        return LogisticRegression(max_iter=60, C=0.1).fit(x, y)
+
+
 def fine_tuned(model: Any, x, y, passes: int) -> Any:
     """A copy of a fitted network, trained on for `passes` passes over new rows; `model` stays."""
     from copy import deepcopy

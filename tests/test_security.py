@@ -348,6 +348,10 @@ def test_the_service_lets_in_whom_it_should(keys, tmp_path):
     reasons = [entry["reason"] for entry in entries if entry["outcome"] == "refused"]
     assert len(reasons) == 13
     assert all(reasons)
+    for path in tmp_path.rglob("*"):
+        content = path.read_text(encoding="utf-8")
+        assert not any(one.passphrase in content for one in (server, shop)), path.name
+        assert "PRIVATE KEY" not in content
     for words in ("did not return a certificate", "has expired", "http request", "purpose"):
         assert any(words in reason for reason in reasons), words
 
