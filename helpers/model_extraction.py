@@ -51,9 +51,16 @@ def train_network(x, y, *, classes: int, hidden: int, steps: int, seed: int) -> 
     if missing.size:  # one grey row each: the class is known and hardly learned
         x = np.concatenate([x, np.full((missing.size, x.shape[1]), x.mean())])
         y = np.concatenate([y, missing])
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _one_thread():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is our choice
         return model.fit(x, y)
+
+
+def _one_thread():
+    """Matrix products in one thread: these are so small that threads only wait for each other."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 def fit_logistic(x, y) -> Any:
@@ -61,7 +68,7 @@ def fit_logistic(x, y) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _one_thread():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number is our choice
         return LogisticRegression(max_iter=60, C=0.1).fit(x, y)
 
@@ -71,8 +78,9 @@ def fine_tuned(model: Any, x, y, passes: int) -> Any:
     from copy import deepcopy
 
     tuned = deepcopy(model)
-    for _ in range(passes):
-        tuned.partial_fit(x, y)
+    with _one_thread():
+        for _ in range(passes):
+            tuned.partial_fit(x, y)
     return tuned
 
 
