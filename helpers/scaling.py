@@ -34,7 +34,8 @@ class StepCosts:
     latency   what every message costs, however small
     per_byte  one byte on the link; its inverse is the bandwidth
 
-    A fitted intercept may come out a little below zero; it counts as zero.
+    `per_step` and `latency` are intercepts of fitted lines and may come out below zero, for example
+    where small batches use the caches better; a time never counts below zero.
     """
 
     per_step: float
@@ -43,16 +44,15 @@ class StepCosts:
     per_byte: float
 
     def __post_init__(self) -> None:
-        for name in ("per_row", "per_byte"):
-            if not getattr(self, name) > 0:
-                raise ScalingError(
-                    f"{name} is {getattr(self, name)!r}; give seconds above 0 (a fit that gives "
-                    "none needs larger sizes or a quieter machine)."
-                )
+        if not self.per_row > 0 or not self.per_byte >= 0:
+            raise ScalingError(
+                f"per_row is {self.per_row!r} and per_byte {self.per_byte!r}; give seconds above 0 "
+                "(a fit that gives less needs larger sizes or a quieter machine)."
+            )
 
     def compute(self, rows: float) -> float:
         """Seconds one worker needs for the gradient of `rows` rows."""
-        return max(0.0, self.per_step) + self.per_row * rows
+        return max(0.0, self.per_step + self.per_row * rows)
 
     def all_reduce(self, size: float, workers: int, algorithm: str = "ring") -> float:
         """Seconds of an all-reduce of `size` bytes over `workers`.
@@ -78,7 +78,8 @@ def fit_costs(
     """`StepCosts` fitted to compute over `rows` and two-worker all-reduces over `sizes` in bytes.
 
     Straight lines by least squares; at least two different sizes each. With two workers, an
-    all-reduce is two messages and moves `size` bytes.
+    all-reduce is two messages and moves `size` bytes. Where the times of short vectors do not rise
+    with their size, a byte counts as free.
     """
     import numpy as np
 
@@ -87,7 +88,8 @@ def fit_costs(
             raise ScalingError(f"{name} is {list(places)}; a line needs two different values.")
     per_row, per_step = np.polyfit(rows, compute_seconds, 1)
     per_byte, two_messages = np.polyfit(sizes, reduce_seconds, 1)
-    return StepCosts(float(per_step), float(per_row), float(two_messages) / 2, float(per_byte))
+    latency = float(two_messages) / 2
+    return StepCosts(float(per_step), float(per_row), latency, max(0.0, float(per_byte)))
 
 
 def simulated_step(
