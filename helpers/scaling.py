@@ -119,6 +119,28 @@ def simulated_step(
     return costs.compute(rows) * slowest + costs.all_reduce(size, workers, algorithm)
 
 
+def efficiency(
+    costs: StepCosts,
+    rows: float,
+    size: float,
+    workers: int,
+    seed: int = 0,
+    *,
+    whole: bool = False,
+    **options: Any,
+) -> float:
+    """Simulated time of one worker over `workers` times theirs, for the same rows in all.
+
+    `rows` are those of each worker (weak scaling), or with `whole` those of the whole batch (strong
+    scaling); `options` go to `simulated_step`.
+    """
+    import numpy as np
+
+    mine = rows / workers if whole else rows
+    step = simulated_step(costs, mine, size, workers, np.random.default_rng(seed), **options)
+    return costs.compute(rows) / step / (workers if whole else 1)
+
+
 def pipeline_idle(stages: int, microbatches: int) -> float:
     """Share of time in which a stage of a pipeline is idle, from a schedule played tick by tick.
 

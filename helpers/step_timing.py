@@ -8,11 +8,14 @@ averaged in. Built for chapter 14.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from helpers.flat_network import gradient
 from helpers.peers import Peer, WorkerError
+from helpers.scaling import StepCosts, fit_costs
 from helpers.worker_group import WorkerGroup
 
 
@@ -88,3 +91,59 @@ def alternate_jobs(
             for column, rare in zip(seconds.T, broken.T, strict=True)
         ]
     )
+
+
+def part_of_a_step(
+    who: list[int], rows: int, length: int, peer: Peer, flat, long, x, y, layers, reduce: str
+) -> None:
+    """Runs in the workers `who`: a gradient of `rows` rows, then an all-reduce of `length` values.
+
+    The gradient itself is reduced when it has that length, else the beginning of `long`; nothing
+    for a length of 0. `reduce` names the function `reduce(vector, peer)` that was sent along.
+    """
+    if peer.rank in who:
+        slope = gradient(flat, x[:rows], y[:rows], layers)
+        if length:
+            slope = globals()[reduce](slope if length == len(slope) else long[:length], peer)
+        if len(slope) == len(flat):
+            flat - np.float32(0.1) * slope
+
+
+@dataclass(frozen=True)
+class TwoWorkers:
+    """Seconds of a step by one worker `alone` and by two (`step`); `costs` from other sizes."""
+
+    alone: float
+    step: float
+    costs: StepCosts
+
+
+def measure_two_workers(
+    ring: Sequence[Callable],
+    flat: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    layers: tuple[int, int, int],
+    rows: int,
+    patience: float = 5.0,
+) -> TwoWorkers:
+    """`TwoWorkers` for a batch of twice `rows`, measured in two processes of one thread each.
+
+    The costs are fitted to compute on 3/4 and 3/2 of `rows`, and to all-reduces of a quarter of
+    the gradient's length and of four times it, right after compute as in training (a message costs
+    more when the caches hold something else). Neither the step's rows nor its length is among them.
+    `ring` are functions to send along; the last one is the all-reduce.
+    """
+    both, less, more = [0, 1], 3 * rows // 4, 3 * rows // 2
+    short, long = flat.size // 4, 4 * flat.size
+    jobs = [([0], 2 * rows, 0), (both, rows, flat.size), (both, less, 0), (both, more, 0)]
+    jobs += [(both, less, short), (both, less, long)]
+    many = np.tile(flat, 4), np.resize(x, (2 * rows, x.shape[1])), np.resize(y, 2 * rows)
+    arguments = (flat, *many, layers, ring[-1].__name__)
+    with WorkerGroup(2) as group:
+        times = alternate_jobs(
+            group, part_of_a_step, jobs, *arguments, using=ring, patience=patience
+        )
+    wire = times[4:] - times[2]
+    costs = fit_costs((less, more), times[2:4], (4 * short, 4 * long), wire)
+    return TwoWorkers(float(times[0]), float(times[1]), costs)
