@@ -8,6 +8,7 @@ import pytest
 from helpers.scaling import (
     ScalingError,
     StepCosts,
+    efficiency,
     fit_costs,
     pipeline_idle,
     simulated_step,
@@ -88,3 +89,11 @@ def test_memory_is_that_of_the_paper():
 def test_bad_input_is_one_sentence(call, said):
     with pytest.raises(ScalingError, match=said):
         call()
+
+
+def test_efficiency_compares_the_same_rows_in_all():
+    assert efficiency(COSTS, 500, 8000, 1) == pytest.approx(1)
+    weak = COSTS.compute(500) / (COSTS.compute(500) + COSTS.all_reduce(8000, 8))
+    assert efficiency(COSTS, 500, 8000, 8) == pytest.approx(weak)
+    strong = COSTS.compute(800) / (8 * (COSTS.compute(100) + COSTS.all_reduce(8000, 8)))
+    assert efficiency(COSTS, 800, 8000, 8, whole=True) == pytest.approx(strong)
