@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def parameters(widths: Sequence[int]) -> int:
     """Number of weights and biases of dense layers between `widths` (inputs, ..., classes)."""
     if len(widths) < 2 or min(widths) < 1:
         raise CostError(f"The widths are {list(widths)}; give two or more whole numbers above 0.")
-    return sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+    return sum((a + 1) * b for a, b in pairwise(widths))
 
 
 def foreseen(widths: Sequence[int], batch: int, parts: int = 1, every: int = 1) -> Memory:
@@ -68,7 +69,7 @@ def foreseen(widths: Sequence[int], batch: int, parts: int = 1, every: int = 1) 
     kept = sum(inputs[::every])
     segments = (inputs[start + 1 : start + every] for start in range(0, len(inputs), every))
     again = max(sum(segment) for segment in segments)
-    pair = max(a + b for a, b in zip(widths, widths[1:], strict=False))
+    pair = max(a + b for a, b in pairwise(widths))
     # The sum over micro-batches and the gradient of the current one are alive together.
     gradients = size * (1 if parts == 1 else 2)
     return Memory(size, gradients, 2 * size, 4 * rows * (kept + again), 4 * rows * pair)
@@ -78,7 +79,7 @@ def new_weights(widths: Sequence[int], seed: int = 0) -> Weights:
     """Weights and biases, float32, normal with variance 2 / inputs (He et al. 2015)."""
     parameters(widths)
     rng = np.random.default_rng(seed)
-    layers = zip(widths, widths[1:], strict=False)
+    layers = pairwise(widths)
     return [
         (rng.standard_normal((a, b), np.float32) * np.float32((2 / a) ** 0.5), np.zeros(b, "f4"))
         for a, b in layers
@@ -150,13 +151,12 @@ def accumulated(weights: Weights, x: np.ndarray, y: np.ndarray, parts: int = 1, 
     size = len(y) // parts
     loss, total = gradients(weights, x[:size], y[:size], every)
     for start in range(size, len(y), size):
-        more, found = gradients(
-            weights, x[start : start + size], y[start : start + size], every
-        )
+        more, found = gradients(weights, x[start : start + size], y[start : start + size], every)
         loss += more
         for mine, theirs in zip(total, found, strict=True):
             mine[0][...] += theirs[0]
             mine[1][...] += theirs[1]
+        del found  # or it would stay alive beside the next one
     for kernel, bias in total:
         kernel /= parts
         bias /= parts
