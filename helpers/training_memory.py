@@ -140,6 +140,32 @@ def gradients(weights: Weights, x: np.ndarray, y: np.ndarray, every: int = 1) ->
     return loss, found[::-1]
 
 
+def counted_products(weights: Weights, x: np.ndarray, y: np.ndarray, every: int = 1) -> int:
+    """Operations of all matrix products while `gradients` runs, counted as they happen.
+
+    A product of (a, b) with (b, c) counts 2abc.
+    """
+    counts: list[int] = []
+
+    def plain(value: Any) -> Any:
+        return value.view(np.ndarray) if isinstance(value, Counting) else value
+
+    class Counting(np.ndarray):
+        def __array_ufunc__(self, ufunc, method, *inputs, out=None, **named):
+            inputs = [plain(value) for value in inputs]
+            if ufunc is np.matmul:
+                counts.append(2 * inputs[0].size * inputs[1].shape[-1])
+            if out is not None:
+                getattr(ufunc, method)(*inputs, out=tuple(map(plain, out)), **named)
+                return out[0]
+            result = getattr(ufunc, method)(*inputs, **named)
+            return result.view(Counting) if isinstance(result, np.ndarray) else result
+
+    watched = [(kernel.view(Counting), bias.view(Counting)) for kernel, bias in weights]
+    gradients(watched, x.view(Counting), y, every)
+    return sum(counts)
+
+
 def accumulated(weights: Weights, x: np.ndarray, y: np.ndarray, parts: int = 1, every: int = 1):
     """(loss, gradients) of the whole batch, computed in `parts` micro-batches of equal size.
 

@@ -48,6 +48,16 @@ def test_checkpoints_change_nothing(every):
     assert all((a == b).all() for a, b in pairs(whole, found))
 
 
+def test_products_are_counted():
+    weights, x, y = small()
+    sizes = [kernel.size for kernel, _ in weights]
+    # The gradient of the data themselves is not computed.
+    by_hand = 2 * 24 * (3 * sum(sizes) - sizes[0])
+    assert memory.counted_products(weights, x, y) == by_hand
+    again = 2 * 24 * (sizes[0] + sizes[2])  # the last layer of a segment is not repeated
+    assert memory.counted_products(weights, x, y, every=2) == by_hand + again
+
+
 def test_micro_batches_add_up():
     weights, x, y = small()
     loss, whole = memory.accumulated(weights, x, y)
