@@ -67,7 +67,9 @@ class SeededModel:
             return seeds * keras.ops.mean(rows)
 
         self.model.compile(
-            optimizer=keras.optimizers.SGD(learning_rate, momentum=0.9), loss=loss, jit_compile=False
+            optimizer=keras.optimizers.SGD(learning_rate, momentum=0.9),
+            loss=loss,
+            jit_compile=False,
         )
 
     def fit_in_order(
