@@ -1,6 +1,9 @@
-"""Pictures whose distribution can be changed on purpose: load, coarsen, turn."""
+"""Pictures whose distribution can be changed on purpose: load, coarsen, turn, mix."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -65,3 +68,52 @@ def flat(x: np.ndarray) -> np.ndarray:
     """(n, height * width): one row of features for each picture (n, height, width)."""
     x = _checked(x)
     return x.reshape(len(x), -1)
+
+
+def mixed(
+    x: np.ndarray, rng: np.random.Generator, rows: np.ndarray, share: float, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(`count`, features) of the pictures x, each turned with probability `share`.
+
+    Drawn without repetition from the numbers `rows`; the second array (bool) says which ones are
+    turned, the third holds their numbers. Raises `DriftError` for too few rows or a wrong share.
+    """
+    if count > len(rows) or not 0 <= share <= 1:
+        raise DriftError(
+            f"Asked for {count} of {len(rows)} rows, share {share}; give a count that the rows "
+            "have and a share from 0 to 1."
+        )
+    chosen = rng.choice(rows, count, replace=False)
+    is_turned = rng.random(count) < share
+    return flat(np.where(is_turned[:, None, None], turned(x[chosen]), x[chosen])), is_turned, chosen
+
+
+def alarms(detector: Any, errors: Iterable[int]) -> list[int]:
+    """Places at which one of River's detectors raised its flag, read after every update."""
+    found = []
+    for place, error in enumerate(errors):
+        detector.update(int(error))
+        if detector.drift_detected:
+            found.append(place)
+    return found
+
+
+def judged(
+    make: Callable[[], Any],
+    before: np.ndarray,
+    after: np.ndarray,
+    rngs: Iterable[np.random.Generator],
+    half: int = 1000,
+) -> dict[str, Any]:
+    """Counts of a detector over streams: "false_alarms", "alarms_after", and the list "delays".
+
+    A stream has `half` errors (0 or 1) drawn from `before`, then as many from `after`; each
+    generator of `rngs` draws one. A false alarm is a stream with any alarm in its first half. The
+    delay is the number of rows from the change to the first alarm after it, that row included.
+    """
+    false, delays = 0, []
+    for rng in rngs:
+        found = alarms(make(), np.concatenate([rng.choice(part, half) for part in (before, after)]))
+        false += any(place < half for place in found)
+        delays += [place - half + 1 for place in found if place >= half][:1]
+    return {"false_alarms": false, "alarms_after": len(delays), "delays": delays}

@@ -40,8 +40,8 @@ class Networks:
         hidden: int,
         classes: int,
         seeds: Sequence[int],
-        *,
         framework: str = "numpy",
+        *,
         learning_rate: float = 0.05,
         batch: int = 32,
     ) -> None:
@@ -169,3 +169,19 @@ def _gradients(weights: Sequence[np.ndarray], x: np.ndarray, hot: np.ndarray) ->
         _with_bias(x).transpose(0, 2, 1) @ below,
         _with_bias(hidden).transpose(0, 2, 1) @ slope,
     ]
+
+
+def joined(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """One (x, y) from several: rows joined along the second axis, after the seeds."""
+    return tuple(np.concatenate([pair[k] for pair in pairs], axis=1) for k in (0, 1))
+
+
+def grown(known: Anchor | None, network: Networks, x: np.ndarray) -> Anchor:
+    """The `Anchor` after a further task with rows x (seeds, n, inputs): its first 200 count.
+
+    The weights are the network's present ones; the Fisher information is added to what is known.
+    """
+    fisher = network.fisher(x[:, :200])
+    if known is not None:
+        fisher = tuple(a + b for a, b in zip(known.importance, fisher, strict=True))
+    return Anchor(network.weights, fisher)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.drift import DriftError, blocks, flat, pictures, turned
-from helpers.incremental import Anchor, IncrementalError, Networks
+from helpers.character_contexts import WIDTH, bits, codes, contexts, some_places, sources
+from helpers.drift import DriftError, alarms, blocks, flat, judged, mixed, pictures, turned
+from helpers.incremental import Anchor, IncrementalError, Networks, grown, joined
+from helpers.retraining import Life, camera, live
+from helpers.task_streams import TaskStream
 
 SEEDS = (3, 4)
 
@@ -156,3 +159,104 @@ def test_bad_pictures_get_one_sentence():
         blocks(np.zeros((2, 8, 8)), 3)
     with pytest.raises(DriftError, match=r"give \(n, height, width\)"):
         turned(np.zeros((2, 64)))
+
+
+def test_tasks_hold_two_classes_or_all():
+    x, y = pictures("digits")
+    stream = TaskStream(flat(x), y, "class by class", SEEDS, rows=100)
+    found = [np.unique(task[1][0]).tolist() for task in stream.tasks]
+    assert [len(classes) for classes in found] == [2] * 5
+    assert sorted(c for classes in found for c in classes) == list(range(10))
+    other = TaskStream(flat(x), y, "permuted", SEEDS, rows=100)
+    assert other.tasks[0][0].shape == (2, 100, 64)
+    assert (other.tasks[0][0][:, :, 0] == 0).all()  # the corner of a digit is empty
+    assert len(np.unique(other.tasks[1][1][0])) == 10
+    network = Networks(64, 8, 10, SEEDS)
+    assert stream.accuracy(network).shape == (2, 5)
+    with pytest.raises(IncrementalError, match="give one of"):
+        TaskStream(flat(x), y, "random", SEEDS, rows=10)
+    with pytest.raises(IncrementalError, match="fewer than 900 rows"):
+        TaskStream(flat(x), y, "class by class", SEEDS, rows=900)
+
+
+def test_the_anchor_adds_the_information_up():
+    x, _ = rows()
+    network = Networks(6, 5, 3, SEEDS)
+    once = grown(None, network, x)
+    twice = grown(once, network, x)
+    np.testing.assert_allclose(twice.importance[0], 2 * once.importance[0], rtol=1e-6)
+    joint = joined([(x, np.zeros((2, 48))), (x, np.ones((2, 48)))])
+    assert joint[0].shape == (2, 96, 6)
+    assert joint[1].mean() == 0.5
+
+
+def test_mixed_pictures_say_which_are_turned():
+    x, _ = pictures("digits", most=300)
+    drawn, is_turned, chosen = mixed(x, np.random.default_rng(0), np.arange(300), 0.3, 200)
+    assert len(set(chosen.tolist())) == 200
+    assert 0.2 < is_turned.mean() < 0.4
+    np.testing.assert_array_equal(drawn[~is_turned], flat(x[chosen[~is_turned]]))
+    np.testing.assert_array_equal(drawn[is_turned], flat(turned(x[chosen[is_turned]])))
+    with pytest.raises(DriftError, match="Asked for 400 of 300"):
+        mixed(x, np.random.default_rng(0), np.arange(300), 0.3, 400)
+
+
+def test_a_detector_is_judged_by_what_it_saw():
+    class Third:  # fires at the third error in a row, flag up for one update
+        def __init__(self):
+            self.run, self.drift_detected = 0, False
+
+        def update(self, error):
+            self.run = self.run + 1 if error else 0
+            self.drift_detected = self.run == 3
+
+    assert alarms(Third(), [1, 1, 1, 1, 0, 1, 1, 1]) == [2, 7]
+    rngs = [np.random.default_rng(k) for k in range(4)]
+    seen = judged(Third, np.zeros(5, int), np.ones(5, int), rngs, half=50)
+    assert seen == {"false_alarms": 0, "alarms_after": 4, "delays": [3] * 4}
+    seen = judged(Third, np.ones(5, int), np.zeros(5, int), rngs, half=50)
+    assert seen == {"false_alarms": 4, "alarms_after": 0, "delays": []}
+
+
+def test_a_life_counts_answers_and_retrainings():
+    class Says:
+        def __init__(self, what):
+            self.what = what
+
+        def predict(self, x):
+            return np.full(len(x), self.what)
+
+    x, y = np.zeros((400, 2)), np.repeat([0, 1], 200)
+    assert live(Says(0), x, y) == Life(0.5, 0, 0)
+    wrong = live(
+        Says(0),
+        x,
+        y,
+        trigger=lambda: lambda errors, end: errors.all(),
+        refit=lambda x, y: (Says(1), len(y)),
+        window=80,
+    )
+    assert wrong == Life(1 - 50 / 400, 1, 80)
+    with pytest.raises(DriftError, match="trigger and refit, or neither"):
+        live(Says(0), x, y, trigger=lambda: None)
+    pixels, labels = pictures("digits", most=300)
+    stream, truth = camera(np.random.default_rng(0), pixels, labels, count=400)
+    assert stream.shape == (400, 64)
+    assert len(truth) == 400
+
+
+def test_contexts_and_bits():
+    text = codes("Hello, hello?")
+    x, y = contexts(text, np.array([0, 1]))
+    assert x.shape == (2, 4 * WIDTH)
+    assert x.sum() == 8
+    assert y.tolist() == [text[4], text[5]]
+    assert codes("A")[0] == codes("a")[0]
+    assert codes("?")[0] == 0
+    network = Networks(4 * WIDTH, 8, WIDTH, SEEDS)
+    network.weights = tuple(np.zeros_like(w) for w in network.weights)
+    np.testing.assert_allclose(bits(network, text, np.array([0, 3])), np.log2(WIDTH), rtol=1e-6)
+    assert "class ArgumentParser" in sources(("argparse",))
+    spots = some_places(np.random.default_rng(0), np.zeros(1000, int), 500, held=True)
+    assert spots.min() >= 820
+    assert spots.max() <= 995
