@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from helpers.backend import quiet_native_output
+
 if TYPE_CHECKING:
     from helpers.incremental import Anchor
 
 
 def seeded_model(weights: Sequence[np.ndarray], learning_rate: float) -> SeededModel:
     """A `SeededModel` of layers shaped like `weights`, (seeds, inputs + 1, outputs) each."""
+    with quiet_native_output():  # TensorFlow reports its devices when it is loaded
+        import keras  # noqa: F401
     return SeededModel(weights, learning_rate)
 
 
