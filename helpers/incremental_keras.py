@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 def seeded_model(weights: Sequence[np.ndarray], learning_rate: float) -> SeededModel:
     """A `SeededModel` of layers shaped like `weights`, (seeds, inputs + 1, outputs) each."""
-    with quiet_native_output():  # TensorFlow reports its devices when it is loaded
-        import keras  # noqa: F401
-    return SeededModel(weights, learning_rate)
+    with quiet_native_output():  # TensorFlow reports its devices when it is loaded and first used
+        return SeededModel(weights, learning_rate)
 
 
 def _layer_class() -> type:
