@@ -170,7 +170,11 @@ def train(folder: Path | str, plan: Plan, x: np.ndarray, y: np.ndarray, tell=Non
     start = newest_state(folder)[0] or first_state(plan, x.shape[1], int(y.max()) + 1)
     state, faults, recent, failures = start, dict(plan.faults), [], {}
     flips = {step for step, kind in plan.faults if kind == "flip"}
-    with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
+    log_file = folder / "log.jsonl"
+    cut = log_file.exists() and log_file.read_bytes()[-1:] not in (b"", b"\n")
+    with open(log_file, "a", encoding="utf-8") as log:
+        if cut:
+            log.write("\n")  # The line that a kill has cut off must not spoil the next one.
 
         def note(step: int, loss: float, event: str = "") -> None:
             # NaN is not JSON: a reader in another language would stop at it.

@@ -7,6 +7,7 @@ pipe blocks until a line comes, so waiting costs no processor time. Built in vie
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -35,11 +36,12 @@ class Life:
 def python_process(*arguments: str, **options) -> Iterator[subprocess.Popen]:
     """Context with a running `python ARGUMENTS...` that is gone when the context ends.
 
-    It finds this course's packages. `options` go to `subprocess.Popen`.
+    It finds this course's packages and multiplies small matrices in one thread, where a second
+    one would only wait. `options` go to `subprocess.Popen`.
     """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
-    environment |= options.pop("env", {})
+    environment |= {"OPENBLAS_NUM_THREADS": "1"} | options.pop("env", {})
     process = subprocess.Popen([sys.executable, *arguments], env=environment, **options)
     try:
         yield process
@@ -84,7 +86,7 @@ def run_and_kill(module: str, folder: Path | str, kill_at: Sequence[int] = ()) -
 
 def lost_steps(lives: Sequence[Life]) -> list[int]:
     """Steps done by each killed process that its successor had to do again."""
-    pairs = zip(lives, lives[1:], strict=False)
+    pairs = itertools.pairwise(lives)
     return [before.reached - after.begun for before, after in pairs]
 
 
