@@ -153,7 +153,7 @@ def test_the_webhook_refuses_loses_and_keeps_one():
     with retries.webhook(refuse=1, lose=1) as hook:
         status = retries.retry(lambda: retries.notify(hook.url, {"a": 1}, "k"), first=0.01)
     assert (status, hook.answered, hook.kept) == (204, [503, 0, 204], {"k": {"a": 1}})
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="urlopen"):
         retries.notify(hook.url, {}, "k", timeout=1)
 
 
@@ -246,7 +246,8 @@ def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
         "-c", code, str(tmp_path), stdout=subprocess.PIPE, text=True
     ) as parent:
         children = [int(word) for word in parent.stdout.readline().split()]
-        assert children and all(map(psutil.pid_exists, children))
+        assert children
+        assert all(map(psutil.pid_exists, children))
         parent.kill()
     end = time.monotonic() + 30
     while any(map(_alive, children)) and time.monotonic() < end:

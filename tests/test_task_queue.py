@@ -55,10 +55,17 @@ def test_poison_is_parked_while_twenty_finish_and_urgent_goes_first(broker, tmp_
 
 
 def test_a_worker_is_gone_when_a_cell_fails(tmp_path):
-    with pytest.raises(ZeroDivisionError), task_queue.worker(tmp_path):
-        (child,) = psutil.Process().children()
-        raise ZeroDivisionError
-    assert not child.is_running()
+    before, started = psutil.Process().children(), []
+
+    def cell():
+        with task_queue.worker(tmp_path):
+            started.extend(c for c in psutil.Process().children() if c not in before)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cell()
+    assert started
+    assert not any(child.is_running() for child in started)
 
 
 def test_waiting_for_what_never_comes_ends_with_a_sentence(tmp_path):
