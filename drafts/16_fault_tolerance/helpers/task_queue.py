@@ -1,6 +1,6 @@
 """A Celery queue on this machine: urgent and normal tasks, retries, dead letters, schedules.
 
-The broker is a folder by default (Kombu's filesystem transport, no server); `COURSE_BROKER_URL`
+The broker is a folder by default (`helpers.folder_broker`, no server); `COURSE_BROKER_URL`
 names another one, such as `redis://127.0.0.1:6379/0` or `amqp://guest:guest@127.0.0.1//`.
 `python -m helpers.task_queue FOLDER` is the worker. Built in view in chapter 16.
 """
@@ -36,9 +36,11 @@ def make_app(folder: Path | str) -> Any:
     import numpy as np
     from celery import Celery
     from kombu import Queue
+    from kombu.transport import TRANSPORT_ALIASES
 
     folder = Path(folder).resolve()
-    broker = os.environ.get("COURSE_BROKER_URL", "") or "filesystem://"
+    TRANSPORT_ALIASES["folder"] = "helpers.folder_broker:Transport"
+    broker = os.environ.get("COURSE_BROKER_URL", "") or "folder://"
     app = Celery("course", broker=broker, set_as_current=False)
     app.conf.update(
         task_queues=[Queue(name) for name in ("urgent", "normal", "dead_letters")],
@@ -50,7 +52,7 @@ def make_app(folder: Path | str) -> Any:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
     )
-    if broker.startswith("filesystem:"):
+    if broker.startswith("folder:"):
         places = {n: folder / n for n in ("messages", "control")}
         for place in places.values():
             place.mkdir(parents=True, exist_ok=True)

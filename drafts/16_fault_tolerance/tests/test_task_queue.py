@@ -81,3 +81,37 @@ def test_a_missing_redis_is_one_sentence(tmp_path, monkeypatch):
         task_queue.redis_server(tmp_path),
     ):
         pass
+
+
+def test_messages_of_the_folder_appear_whole(tmp_path):
+    """Kombu's own transport breaks about one message in two hundred here."""
+    import threading
+
+    from kombu import Connection
+    from kombu.transport import TRANSPORT_ALIASES
+
+    TRANSPORT_ALIASES["folder"] = "helpers.folder_broker:Transport"
+    places = {name: tmp_path / name for name in ("messages", "control")}
+    for place in places.values():
+        place.mkdir()
+    folder, control = (str(place) for place in places.values())
+    options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": control}
+    options["polling_interval"] = 0.001
+
+    def produce():
+        with Connection("folder://", transport_options=options) as connection:
+            queue = connection.SimpleQueue("whole")
+            for number in range(1000):
+                queue.put(number)
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    found = []
+    with Connection("folder://", transport_options=options) as connection:
+        queue = connection.SimpleQueue("whole")
+        while len(found) < 1000:
+            message = queue.get(timeout=10)
+            message.ack()
+            found.append(message.payload)
+    producer.join()
+    assert sorted(found) == list(range(1000))
