@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 _FRAME = struct.Struct("<8sq")  # dtype and number of values of the array that follows
+LINK_CLOSED = "closed its link"
 
 
 class WorkerError(RuntimeError):
@@ -117,7 +118,7 @@ class Peer:
             if readable:
                 got = source.recv_into(missing)
                 if got == 0:
-                    raise WorkerError(f"A neighbour of worker {self.rank} closed its link.")
+                    raise WorkerError(f"A neighbour of worker {self.rank} {LINK_CLOSED}.")
                 self.bytes_received += got
                 missing = missing[got:]
                 if not len(missing) and received is None:

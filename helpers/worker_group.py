@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from helpers.peers import Peer, WorkerError, connect, free_ports
+from helpers.peers import LINK_CLOSED, Peer, WorkerError, connect, free_ports
 
 __all__ = ["WorkerError", "WorkerGroup", "free_ports"]
 
@@ -169,12 +169,26 @@ class WorkerGroup:
                 raise WorkerError(
                     f"No answer from the workers {silent} within {self.timeout:.0f} s of {doing}."
                 ) from None
+            if kind == "error" and LINK_CLOSED in value:
+                rank, kind, value = self._cause(rank, kind, value)
             if kind == "gone":
                 raise WorkerError(f"Worker {rank} ended while {doing}: {self._last_words(rank)}")
             if kind == "error":
                 raise WorkerError(f"Worker {rank} failed while {doing}: {value}")
             values[rank] = value
         return [values[rank] for rank in range(self.workers)]
+
+    def _cause(self, *told: Any) -> tuple[int, str, Any]:
+        """Who ended and so closed the link that `told` complains of; `told` itself if nobody did.
+
+        The neighbour's complaint and the news of the end come from two threads, in either order.
+        """
+        with contextlib.suppress(queue.Empty):
+            while True:
+                answer = self._answers.get(timeout=2)
+                if answer[1] == "gone":
+                    return answer
+        return told
 
     def _last_words(self, rank: int) -> str:
         self._errors[rank].seek(0)

@@ -43,6 +43,19 @@ def leave(peer):
     os._exit(3) if peer.rank == 0 else peer.receive(0)
 
 
+def leave_last(peer):
+    """Worker 1 complains of the closed link half a second before worker 0 is gone."""
+    import os
+    import time
+
+    if peer.rank == 1:
+        peer.receive(0)
+    for link in peer._links.values():
+        link.close()
+    time.sleep(0.5)
+    os._exit(3)
+
+
 def forever(peer):
     import time
 
@@ -124,6 +137,7 @@ def test_workers_listen_on_loopback_only_and_compute_with_one_thread():
     [
         (fail_in_one, "Worker 1 failed while running fail_in_one: ValueError: the disk is full"),
         (leave, "Worker 0 ended while running leave"),
+        (leave_last, "Worker 0 ended while running leave_last"),
         (forever, "No answer from the workers \\[0, 1\\] within 2 s"),
     ],
 )
