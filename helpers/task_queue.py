@@ -104,7 +104,7 @@ def take_parked(app: Any) -> list[dict[str, Any]]:
         letters = connection.SimpleQueue("dead_letters")
         with contextlib.closing(letters), contextlib.suppress(Empty):
             while True:
-                message = letters.get(block=True, timeout=0.3)
+                message = letters.get_nowait()
                 found.append(message.payload[1])
                 message.ack()
     return found
@@ -131,7 +131,7 @@ def worker(folder: Path | str, timeout: float = 120.0) -> Iterator[Follower]:
 
 
 def wait_for(
-    journal: Follower, event: str, count: int, timeout: float = 60.0, process: Any = None
+    journal: Follower, event: str, count: int, timeout: float = 180.0, process: Any = None
 ) -> list[dict[str, Any]]:
     """The journal's new lines up to the `count`-th `event`; `FaultError` after `timeout` seconds.
 
@@ -166,7 +166,7 @@ def schedule_for(app: Any, schedule: dict[str, dict], seconds: float) -> int:
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path | str, timeout: float = 20.0) -> Iterator[str]:
+def redis_server(folder: Path | str, timeout: float = 60.0) -> Iterator[str]:
     """Context with the URL of a Redis server of its own on a free port of 127.0.0.1.
 
     Raises `FaultError` where `redis-server` is missing or does not start.

@@ -44,7 +44,7 @@ def test_poison_is_parked_while_twenty_finish_and_urgent_goes_first(broker, tmp_
         assert task_queue.take_parked(app) == [{"number": 99} | letter]
         assert task_queue.take_parked(app) == []
         for number in range(100, 112):
-            app.send_task("train", [number], {"seconds": 0.03})
+            app.send_task("train", [number], {"seconds": 1.0 if number == 100 else 0.03})
         app.send_task("train", [500], queue="urgent")
         lines = task_queue.wait_for(journal, "done", 13)
         order = [e["task"] for e in lines if e["event"] == "done"]
