@@ -15,7 +15,7 @@ import psutil
 import pytest
 from course_fixture import chapter_cells, code, make_project, markdown, write_notebook
 
-from helpers.course import refresh, runner
+from helpers.course import fingerprint, refresh, runner
 from helpers.course.chapters import ROOT, CourseError, Project, content, select
 from helpers.course.job import Failure, Job, Outcome, plan
 from helpers.course.pools import LocalPool
@@ -112,6 +112,47 @@ def test_only_what_depends_on_a_change_runs_again(project, file, old, new, rerun
     pool = FakePool()
     run_with(project, pool)
     assert sorted(pool.ran) == rerun
+
+
+LOCK = """version = 1
+[[package]]
+name = "course"
+source = { editable = "." }
+dependencies = [{ name = "numbers", extra = ["more"] }]
+[package.dev-dependencies]
+dev = [{ name = "linter" }]
+[[package]]
+name = "numbers"
+version = "1.0"
+source = { registry = "here" }
+optional-dependencies = { more = [{ name = "below" }], other = [{ name = "linter" }] }
+[[package]]
+name = "below"
+version = "2.0"
+source = { registry = "here" }
+[[package]]
+name = "linter"
+version = "3.0"
+source = { registry = "here" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('"3.0"', '"3.1"', True),
+        ('"1.0"', '"1.1"', False),
+        ('"2.0"', '"2.1"', False),
+        ('"numbers"', "numbers", False),
+    ],
+)
+def test_only_packages_that_a_chapter_can_import_count(tmp_path, old, new, same):
+    def with_lock(text):
+        (tmp_path / "uv.lock").write_text(text, encoding="utf-8")
+        return fingerprint.lock_digest(tmp_path)
+
+    assert fingerprint.lock_digest(tmp_path) == ""
+    assert (with_lock(LOCK) == with_lock(LOCK.replace(old, new))) is same
 
 
 def test_status_says_what_changed(project):

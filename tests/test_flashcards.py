@@ -67,3 +67,40 @@ def test_the_sheet_holds_every_card_and_the_page_the_download(records):
     assert sheet.count("<section") == sum(len(one.questions) for one in records)
     page = (PROJECT.root / "book" / "flashcards.md").read_text(encoding="utf-8")
     assert f"({flashcards.NAME})" in page
+
+
+def imported(package, base, review=False):
+    """(new, updated, notes, reviews) after Anki itself has imported `package` into `base`."""
+    from anki.collection import (
+        Collection,
+        ImportAnkiPackageOptions,
+        ImportAnkiPackageRequest,
+    )
+
+    collection = Collection(str(base))
+    try:
+        options = ImportAnkiPackageOptions()
+        request = ImportAnkiPackageRequest(package_path=str(package), options=options)
+        log = collection.import_anki_package(request).log
+        if review:
+            deck = collection.get_note(collection.find_notes("")[0]).cards()[0].did
+            collection.decks.select(deck)
+            card = collection.sched.getCard()
+            card.start_timer()
+            collection.sched.answerCard(card, 3)
+        notes = [collection.get_note(one) for one in collection.find_notes("")]
+        reviews = sum(card.reps for note in notes for card in note.cards())
+        return len(log.new), len(log.updated), sorted(note.guid for note in notes), reviews
+    finally:
+        collection.close()
+
+
+def test_anki_imports_it_and_a_newer_one_keeps_a_learners_reviews(records, tmp_path):
+    first, second = tmp_path / "first.apkg", tmp_path / "second.apkg"
+    count = flashcards.write_package(PROJECT, records, first)
+    flashcards.write_package(PROJECT, records[::-1], second)
+    base = tmp_path / "learner.anki2"
+    new, _, guids, reviews = imported(first, base, review=True)
+    assert (new, len(guids), reviews) == (count, count, 1)
+    again, _, guids_again, reviews_again = imported(second, base)
+    assert (again, guids_again, reviews_again) == (0, guids, 1)

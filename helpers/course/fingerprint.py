@@ -1,8 +1,8 @@
 """What a chapter's result depends on, and the key made of it: equal keys, equal results.
 
 Prose, outputs and metadata do not count. Code cells, the helpers they import (transitively, found
-in the syntax tree), parameters, profile, the checksums of the data sets named, the lock file, the
-backend and Python do.
+in the syntax tree), parameters, profile, the checksums of the data sets named, the locked packages
+that a chapter can import, the backend and Python do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ from helpers.course.chapters import Cell, cells
 PACKAGE = "helpers"
 # Tags that change what an execution does.
 _TAGS = ("parameters", "raises-exception")
+# A tool of the course's makers, but a backend that chapters and helpers may compute with.
+_ALSO_COMPUTES = "jax"
+_NEEDS, _EXTRAS = "dependencies", "optional-dependencies"  # uv's words
 _WORDS = {
     "code": "the notebook's code",
-    "lock": "uv.lock",
+    "lock": "the packages in uv.lock",
     "python": "the Python version",
     "backend": "KERAS_BACKEND",
     "profile": "the profile",
@@ -138,6 +142,49 @@ def datasets(code: list[Cell], parameters: dict[str, Any], profile: str = "") ->
     )
 
 
+@functools.lru_cache(maxsize=16)
+def _packages(path: Path, modified: int, size: int) -> str:
+    """Digest of names and versions that `path`, an uv.lock, gives to the course itself.
+
+    What only the `dev` group brings (lint, browser tests) cannot change a number. A file without
+    packages, or one that cannot be read, counts as a whole.
+    """
+    raw = path.read_bytes()
+    try:
+        locked: dict[str, list[dict[str, Any]]] = {}
+        for package in tomllib.loads(raw.decode("utf-8")).get("package", []):
+            locked.setdefault(package["name"], []).append(package)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError):
+        return digest(raw)
+    own = [
+        n for n, those in locked.items() if any("editable" in p.get("source", {}) for p in those)
+    ]
+    if not own:
+        return digest(raw)
+    # A name and one of its extras, "" for the package without any.
+    waiting = {(name, extra) for name in own for extra in ("", *locked[name][0].get(_EXTRAS, ()))}
+    waiting |= {(_ALSO_COMPUTES, "")} if _ALSO_COMPUTES in locked else set()
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        name, extra = waiting.pop()
+        seen.add((name, extra))
+        for package in locked.get(name, []):
+            more = package.get(_EXTRAS, {}).get(extra, []) if extra else package.get(_NEEDS, [])
+            waiting |= {(m["name"], e) for m in more for e in ("", *m.get("extra", ()))} - seen
+    names = sorted({name for name, _ in seen})
+    pairs = [(name, p.get("version", "")) for name in names for p in locked.get(name, [])]
+    return digest(json.dumps(pairs))
+
+
+def lock_digest(root: Path) -> str:
+    """Digest of the packages that the course in `root` is locked to, "" without a lock file."""
+    path = root / "uv.lock"
+    if not path.exists():
+        return ""
+    state = path.stat()
+    return _packages(path, state.st_mtime_ns, state.st_size)
+
+
 def inputs(
     root: Path, notebook: dict[str, Any], profile: str, parameters: dict[str, Any]
 ) -> dict[str, Any]:
@@ -152,14 +199,13 @@ def inputs(
         for name in names:
             # An embedded data set has no files: its content follows from the lock file.
             checksums[name] = digest(json.dumps([file.sha256 for file in entry(name).files]))
-    lock = root / "uv.lock"
     return {
         "code": digest(text),
         "helpers": helper_digests(root, code),
         "data": checksums,
         "profile": profile,
         "parameters": dict(sorted(parameters.items())),
-        "lock": digest(lock.read_bytes()) if lock.exists() else "",
+        "lock": lock_digest(root),
         "backend": os.environ.get("KERAS_BACKEND", ""),
         "python": platform.python_version(),
     }
