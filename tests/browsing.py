@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import os
-import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -13,23 +12,9 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+from helpers.course.pdf import NAMES, SWITCHES, browser_path
+
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def browser_path() -> str:
-    """Path of an installed Chromium or Chrome, empty without one."""
-    return next((found for name in NAMES if (found := shutil.which(name))), "")
-
 
 needs_browser = pytest.mark.skipif(
     not browser_path(), reason=f"no browser is installed: none of {', '.join(NAMES)} was found"
@@ -42,7 +27,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        running = play.chromium.launch(executable_path=browser_path(), args=SWITCHES)
+        running = play.chromium.launch(executable_path=browser_path(), args=list(SWITCHES))
         try:
             yield running
         finally:

@@ -44,7 +44,9 @@ def ledger_cell(name: str, value: str) -> dict[str, Any]:
         "record = {'kind': 'claim', 'id': 'it', 'text': 'It holds', 'value': value, 'unit': '',"
         " 'bound': {'at_least': 0}, 'status': 'holds'}\n"
         f"ledger = {{'chapter': {name!r}, 'profile': os.environ['COURSE_PROFILE'], 'seed': SEED,"
-        " 'time': '2026-01-01T00:00:00+00:00', 'machine': {}, 'records': [record]}\n"
+        " 'time': '2026-01-01T00:00:00+00:00', 'records': [record],"
+        " 'machine': {'system': 'Any', 'processor': 'any', 'cores': 2, 'memory_gb': 8},"
+        " 'versions': {}}\n"
         "pathlib.Path(os.environ['COURSE_LEDGER']).write_text(json.dumps(ledger))"
     )
 

@@ -145,12 +145,54 @@ def lab(
     raise typer.Exit(serve(project_of(context), port, browser))
 
 
-def book(context: typer.Context) -> None:
-    """Renders the book from the stored outputs."""
+def book(
+    context: typer.Context,
+    profile: Annotated[
+        str, typer.Option(help="Show runs in this profile; what is not fresh is run first.")
+    ] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="Chapters run side by side.")] = 1,
+    pdf: Annotated[bool, typer.Option("--pdf", help="One PDF instead of the site.")] = False,
+) -> None:
+    """Renders the book from the stored outputs, or from runs of your own."""
     from helpers.course.book import build
+    from helpers.course.pdf import write_pdf
 
-    site = build(project=project_of(context))
+    project = project_of(context)
+    if pdf and profile:
+        raise CourseError("The PDF shows the stored outputs: leave --profile out.")
+    if pdf:
+        typer.echo(f"The book is ready: open {write_pdf(project=project)}")
+        return
+    runs = _runs(project, profile, jobs) if profile else {}
+    site = build(project=project, runs=runs)
     typer.echo(f"The book is ready: open {site / 'index.html'}")
+
+
+def _runs(project: Project, profile: str, jobs: int) -> dict[str, Any]:
+    """Chapter name -> its stored run in `profile`, after running what is not fresh."""
+    from helpers.course import runner
+    from helpers.course.chapters import select
+    from helpers.course.job import plan
+    from helpers.course.pools import LocalPool
+    from helpers.course.progress import progress
+    from helpers.course.store import Store
+
+    check_settings(profile, 1800)
+    planned = [plan(project, chapter, profile, {}, 1800) for chapter in select(project, ["all"])]
+    store = Store(project.runs)
+    store.prepare()
+    records = runner.run(
+        project,
+        planned,
+        store,
+        lambda waiting: LocalPool(jobs, waiting),
+        progress(len(planned), log),
+    )
+    failed = [record for record in records if record.failure is not None]
+    if failed:
+        names = ", ".join(record.job.chapter for record in failed)
+        raise CourseError(f"The book was not built: {names} failed; what is said above says why.")
+    return {record.job.chapter: record.result for record in records}
 
 
 def bench(

@@ -47,14 +47,23 @@ def _whole(text: str) -> str:
     return f'<span class="course-whole">{html.escape(text)}</span>'
 
 
-def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An HTML table in a box that scrolls on its own; the cells hold HTML, the rest is text."""
+def table(
+    caption: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    data: Sequence[dict[str, str]] = (),
+) -> str:
+    """An HTML table in a box that scrolls on its own; the cells hold HTML, the rest is text.
+
+    `data` gives each row its `data-` attributes.
+    """
     name = html.escape(caption)
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in heads)
     body = ""
-    for row in rows:
+    for row, known in zip(rows, data or [{}] * len(rows), strict=True):
         first = row[0] if row[0].startswith("<th") else f'<th scope="row">{row[0]}</th>'
-        body += f"<tr>{first}{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>\n"
+        given = "".join(f' data-{key}="{html.escape(value)}"' for key, value in known.items())
+        body += f"<tr{given}>{first}{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>\n"
     return (
         f'<div class="course-scroll">\n<table class="course-table"><caption>{name}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>\n</div>\n"
@@ -228,6 +237,23 @@ def status(project: Project, titles: dict[str, str]) -> str:
         caption = f"Environment of the latest run, {latest['time'][:10]}"
         parts.append("\n## Environment\n\n" + table(caption, ["Part", "Version"], rows))
     return "".join(parts)
+
+
+def measured_head(project: Project, chapter: str, ledger: dict[str, Any]) -> str:
+    """When, how and on what the numbers of `chapter` were measured; "" if that is not known.
+
+    `ledger` is that of the run shown; an empty one stands for the committed run in `full`.
+    """
+    path = project.evidence / "claims" / f"{chapter}.full.json"
+    run = ledger or (_json(path) if path.exists() else {})
+    if not run:
+        return ""
+    how = f"the profile <code>{run['profile']}</code> with seed {run['seed']}"
+    return (
+        f'<p class="course-meta">The numbers on this page were measured on {run["time"][:10]} in '
+        f"{how}: {html.escape(_machine(run))}. "
+        f'<a href="../evidence.html#evidence-{chapter[:2]}">Every claim and version</a></p>'
+    )
 
 
 def chapter_list(titles: dict[str, str], parts: Sequence[tuple[str, Sequence[str]]]) -> str:

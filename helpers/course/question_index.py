@@ -1,4 +1,4 @@
-"""The book's question index: each question in both languages, its answer, proof and pitfalls."""
+"""The book's question pages: the index with answer and proof, and the finder that leads to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from helpers.course import questions
 from helpers.course.chapters import CourseError, Project
-from helpers.course.pages import bound_text, claim_anchor, measured_text
+from helpers.course.pages import bound_text, claim_anchor, measured_text, table
 
 
 def _both(text: dict[str, str], ledger: dict[str, Any]) -> str:
@@ -85,3 +85,40 @@ def _entry(
         f"Source: article {html.escape(owner['article'])}</p>\n"
     )
     return "".join(parts)
+
+
+def finder(
+    project: Project,
+    titles: dict[str, str],
+    parts: Sequence[tuple[str, Sequence[str]]],
+    records: Sequence[questions.Records],
+) -> str:
+    """The table of the finder: a row for each answered question, with what it can be found by.
+
+    `parts` holds (caption, chapter names); a caption names the topic of its chapters' questions.
+    """
+    topics = {
+        name: caption.partition(" - ")[2] or caption for caption, names in parts for name in names
+    }
+    listed = questions.owners(project)
+    rows, data = [], []
+    for one in records:
+        for question in one.questions:
+            name, asked = question["id"], question["question"]
+            number, _, words = listed[name]["article"].partition("-")
+            known = {
+                "topic": topics[one.chapter],
+                "level": question["level"],
+                "article": f"{number}: {words.replace('-', ' ')}",
+                "chapter": titles[one.chapter],
+            }
+            link = f'<a href="questions.html#question-{name.lower()}">{name}'
+            english, chinese = (html.escape(asked[lang].strip()) for lang in questions.LANGUAGES)
+            head = f'{link}. {english}</a><br><span lang="zh-CN">{chinese}</span>'
+            chapter = (
+                f'<a href="notebooks/{one.chapter}.html">{html.escape(titles[one.chapter])}</a>'
+            )
+            rows.append([head, *(html.escape(known[key]) for key in list(known)[:3]), chapter])
+            data.append(known)
+    heads = ["Question", "Topic", "Level", "Source article", "Chapter"]
+    return table("Questions and where they are answered", heads, rows, data)
