@@ -128,7 +128,9 @@ def test_chapters_can_be_launched_and_downloaded(site):
         page = soup(site / "notebooks" / f"{chapter.name}.html")
         links = [link.get("href", "") for link in page.select(".header-article-items a")]
         assert any(link.startswith("https://mybinder.org/") for link in links)
-        assert any(link.startswith("https://colab.research.google.com/github/") for link in links)
+        colab = "https://colab.research.google.com/github/"
+        (on_colab,) = [link for link in links if link.startswith(colab)]
+        assert on_colab.endswith(f"/blob/colab/notebooks/{chapter.name}.ipynb")
         assert all(f"notebooks/{chapter.name}.ipynb" in link for link in links if "http" in link)
         download = next(link for link in links if link.endswith(".ipynb") and "http" not in link)
         assert (site / "notebooks" / download).resolve().exists()

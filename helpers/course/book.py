@@ -23,7 +23,7 @@ _CHAPTERS_HERE, _CARDS_HERE = "<!-- chapters -->", "<!-- cards -->"
 _QUESTIONS_HERE = "<!-- questions -->"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _OWNED = re.compile(r"(?m)^Questions answered here: (.+)$")
-_GITHUB = re.compile(r"github\.com[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?$")
+GITHUB = re.compile(r"github\.com[:/]([\w.-]+)/([\w.-]+?)(?:\.git)?/?$")
 
 
 class BookError(CourseError):
@@ -36,14 +36,14 @@ def repository(project: Project, fallback: str) -> str:
     `$COURSE_REPOSITORY`, else the git remote `origin`, else `fallback`.
     """
     named = os.environ.get("COURSE_REPOSITORY", "").strip()
-    if named and not _GITHUB.search(named):
+    if named and not GITHUB.search(named):
         raise BookError(
             f"COURSE_REPOSITORY is '{named}'; give an address such as https://github.com/OWNER/NAME."
         )
     if not named and shutil.which("git"):
         asked = ["git", "-C", str(project.root), "remote", "get-url", "origin"]
         named = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    found = _GITHUB.search(named)
+    found = GITHUB.search(named)
     return f"https://github.com/{found[1]}/{found[2]}" if found else fallback
 
 

@@ -209,7 +209,7 @@ def bench(
 
 def edition(
     context: typer.Context,
-    kind: Annotated[str, typer.Argument(help="learner, instructor, recall or slides.")],
+    kind: Annotated[str, typer.Argument(help="learner, instructor, recall, slides or colab.")],
     out: Annotated[Path, typer.Option(help="Folder for the edition's notebooks.")],
     chapters: Annotated[list[str] | None, typer.Argument(help="Numbers or names.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Editions of a chapter: for learners, for instructors, for recall, and as slides.
+"""Editions of a chapter: for learners, for instructors, for recall, for Colab, and as slides.
 
 An edition is made from the notebook file and the question records alone. It holds the same cell
 ids as the chapter, opens in JupyterLab and executes.
@@ -112,6 +112,16 @@ def slides(project: Project, chapter: Chapter, notebook: Notebook) -> Notebook:
     return notebook
 
 
+def colab(project: Project, chapter: Chapter, notebook: Notebook) -> Notebook:
+    """The chapter with a cell behind its head that sets up a bare Colab runtime."""
+    from helpers.course.colab import set_up_source
+
+    cell = {"cell_type": "code", "id": "colab-set-up", "execution_count": None, "outputs": []}
+    cell |= {"metadata": {"cellView": "form"}, "source": set_up_source(project)}
+    notebook["cells"].insert(1, cell)
+    return notebook
+
+
 def _insert(notebook: Notebook, notes: dict[str, list[dict[str, Any]]]) -> Notebook:
     """Puts note cells behind the cell with the heading that they belong to ("" is the title)."""
     from helpers.course.questions import slug
@@ -138,6 +148,7 @@ EDITIONS: dict[str, Callable[[Project, Chapter, Notebook], Notebook]] = {
     "instructor": instructor,
     "recall": recall,
     "slides": slides,
+    "colab": colab,
 }
 
 
