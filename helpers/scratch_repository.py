@@ -110,7 +110,7 @@ class ScratchRepository:
         return done.stdout
 
     def commit(self, files: Mapping[str, str | bytes], message: str) -> str:
-        """Writes `files` ({path: content}) to the working copy and commits them; the commit's id."""
+        """The id of a new commit with `files`, {path: content}, in the working copy."""
         for name, content in files.items():
             raw = content.encode("utf-8") if isinstance(content, str) else content
             write_whole(self.work / name, raw)

@@ -171,8 +171,18 @@ def write_whole(target: Path, content: bytes) -> None:
 
 
 def pinned(lock: str) -> dict[str, str]:
-    """{package: version} of the lines `package==version` of a lock file."""
-    return dict(re.findall(r"(?m)^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", lock))
+    """{package: version} of the lines `package==version` of a lock file that hold on this Python."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    found = {}
+    for line in re.findall(r"(?m)^[A-Za-z0-9][^\\\n]*==[^\\\n]*", lock):
+        try:
+            wanted = Requirement(line.strip())
+        except InvalidRequirement as error:
+            raise VersionError(f"The lock file has a line that names no package: {line}") from error
+        if wanted.marker is None or wanted.marker.evaluate():
+            found[wanted.name.lower().replace("_", "-")] = str(wanted.specifier).removeprefix("==")
+    return found
 
 
 def not_as_locked(lock: str, packages: tuple[str, ...]) -> list[str]:
