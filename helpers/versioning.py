@@ -171,7 +171,7 @@ def write_whole(target: Path, content: bytes) -> None:
 
 
 def pinned(lock: str) -> dict[str, str]:
-    """{package: version} of the lines `package==version` of a lock file that hold on this Python."""
+    """{package: version} of a lock file: the lines `package==version` that hold on this Python."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     found = {}
