@@ -92,15 +92,15 @@ def promote(answer: Callable) -> None:
         "interval, not the upper one.",
     )
     expect(
-        ask(22, 14, 1000),
-        "8 rows of 1000 lost: the estimate minus 1.645 standard errors is -0.0179, above -0.02. "
+        ask(23, 14, 1000),
+        "9 rows of 1000 lost: the estimate minus 1.645 standard errors is -0.0190, above -0.02. "
         "One-sided, so 1.645 and not 1.96.",
     )
     expect(not ask(22, 13, 1000, 0.01), "With a margin of 0.01 a loss of 9 rows does not pass.")
     expect(
         not ask(24, 14, 1000),
-        "10 rows of 1000 lost, 38 decided: the lower end is -0.0201, just below -0.02. Divide the "
-        "square root by the number of rows.",
+        "10 rows of 1000 lost, 38 decided: the lower end is -0.0201, just below -0.02. Subtract the "
+        "whole 1.645 standard errors.",
     )
 
 
