@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
+
+from helpers.sealed_files import flip_bit
+from helpers.versioning import digest, pack
 
 TRAIN = '''"""Fits a classifier and predicts with its weights, which are plain arrays."""
 
@@ -74,3 +79,45 @@ def project(data: str, parameters: Mapping[str, Any], lock: str) -> dict[str, st
         "parameters.json": json.dumps(dict(parameters), indent=1) + "\n",
         "lock.txt": lock,
     }
+
+
+def single_changes(
+    files: Mapping[str, str], content: bytes, rng: np.random.Generator, turns: int
+) -> Iterator[dict[str, str]]:
+    """`files` with one thing changed, 4 * `turns` times, no two alike.
+
+    In turn: one random bit of the data `content` (as another key), one character of the code at a
+    random place, the parameter `C`, one digit more in a version of the lock file.
+    """
+    parameters = json.loads(files["parameters.json"])
+    for turn in range(turns):
+        key = digest(flip_bit(content, int(rng.integers(8 * len(content)))))
+        place = int(rng.integers(len(files["train.py"])))
+        code = files["train.py"][:place] + chr(0x3B1 + turn) + files["train.py"][place + 1 :]
+        other = parameters | {"C": parameters["C"] + (turn + 1) / 1e6}
+        yield {**files, "data.json": json.dumps({"train": key})}
+        yield {**files, "train.py": code}
+        yield {**files, "parameters.json": json.dumps(other)}
+        yield {**files, "lock.txt": files["lock.txt"].replace("==", f"=={turn}", 1)}
+
+
+def as_on_windows(files: Mapping[str, str]) -> dict[str, str]:
+    """The same commit with other line endings, its files and parameters in another order."""
+    turned = dict(reversed(json.loads(files["parameters.json"]).items()))
+    changed = {**files, "parameters.json": json.dumps(turned)}
+    return {name: changed[name].replace("\n", "\r\n") for name in sorted(changed, reverse=True)}
+
+
+def weights_over_time(x: np.ndarray, y: np.ndarray, seed: int, count: int = 6) -> list[bytes]:
+    """The weight files of one network after 1, 2, ... `count` rounds over x (n, features), y (n,).
+
+    A hidden layer of 256 units, trained with Adam; each file is safetensors in float32.
+    """
+    from sklearn.neural_network import MLPClassifier
+
+    network, found = MLPClassifier((256,), learning_rate_init=0.002, random_state=seed), []
+    for _ in range(count):
+        network.partial_fit(x, y, classes=np.unique(y))
+        layers = {f"layer_{i}": w.astype(np.float32) for i, w in enumerate(network.coefs_)}
+        found.append(pack(layers))
+    return found

@@ -221,3 +221,17 @@ def chain(
         champion = candidate if passed else champion
         lost[step] = first.mean() - champion.mean()
     return lost
+
+
+def three_rules(rows: int, margin: float, alpha: float) -> dict[str, Callable]:
+    """Three rules of (only_champion, only_candidate) for `rows` rows; each says True for passing.
+
+    They are compared in chapter 28: non-inferiority, "score not lower", "not significantly worse".
+    """
+    return {
+        "worse by the margin is rejected": lambda loss, gain: (
+            noninferiority(loss, gain, rows, margin) <= alpha
+        ),
+        "score is not lower": lambda loss, gain: gain >= loss,
+        "not significantly worse": lambda loss, gain: ~shown_worse(loss, gain, alpha),
+    }

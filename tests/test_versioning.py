@@ -434,3 +434,34 @@ print(live.tags["model"], run.data.metrics["accuracy"], run.data.params["C"])
     assert done.stdout.split() == ["k1", "0.25", "1"]
     assert done.stderr == ""
     assert (tmp_path / "registry.sqlite").exists()
+
+
+# What the chapter makes its experiments with
+
+
+def test_each_single_change_changes_one_part_and_the_windows_copy_none():
+    from helpers.pipeline_project import as_on_windows, single_changes
+
+    whole = files()
+    before = pipeline_steps.version_in(whole)
+    changed = list(single_changes(whole, b"some data", np.random.default_rng(0), 5))
+    parts = [before.changed(pipeline_steps.version_in(one)) for one in changed]
+    assert parts == [("data",), ("code",), ("parameters",), ("environment",)] * 5
+    assert pipeline_steps.version_in(as_on_windows(whole)).id == before.id
+    assert as_on_windows(whole) != whole
+
+
+def test_weights_over_time_differ_and_repeat():
+    from helpers.pipeline_project import weights_over_time
+
+    data = table(0, 60)
+    found = weights_over_time(data["x"], data["y"], 0, 3)
+    assert len(set(found)) == 3
+    assert found == weights_over_time(data["x"], data["y"], 0, 3)
+
+
+def test_the_three_rules_agree_on_what_is_clear():
+    rules = promotion_gate.three_rules(1000, 0.02, 0.05)
+    assert all(bool(rule(5, 60)) for rule in rules.values())
+    assert not any(bool(rule(90, 5)) for rule in rules.values())
+    assert [bool(rule(12, 10)) for rule in rules.values()] == [True, False, True]

@@ -99,8 +99,8 @@ def promote(answer: Callable) -> None:
     expect(not ask(22, 13, 1000, 0.01), "With a margin of 0.01 a loss of 9 rows does not pass.")
     expect(
         not ask(24, 14, 1000),
-        "10 rows of 1000 lost, 38 decided: the lower end is -0.0201, just below -0.02. Subtract the "
-        "whole 1.645 standard errors.",
+        "10 rows of 1000 lost, 38 decided: the lower end is -0.0201, just below -0.02. Subtract "
+        "1.645 standard errors, not fewer.",
     )
 
 
