@@ -44,7 +44,8 @@ def remove(folder: Path) -> None:
         function(path)
 
     if folder.exists():
-        shutil.rmtree(folder, onerror=again)
+        name = "onexc" if sys.version_info >= (3, 12) else "onerror"
+        shutil.rmtree(folder, **{name: again})
 
 
 class ScratchRepository:
@@ -74,6 +75,7 @@ class ScratchRepository:
             ("user.email", "course@localhost"),
             ("core.autocrlf", "false"),
             ("commit.gpgsign", "false"),
+            ("pack.threads", "1"),  # several threads may pack the same history differently
         ):
             self.git("config", key, value)
         self.git("remote", "add", "origin", str(self._bare))
