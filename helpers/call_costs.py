@@ -1,0 +1,113 @@
+"""What a call of a model costs: throughput against batch size, a fixed price and one per example.
+
+Built in view in chapter 21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from helpers.latency import latency
+
+
+class CallCostError(ValueError):
+    """Measurements that cannot be made or read as asked; one sentence."""
+
+
+@dataclass(frozen=True)
+class CallCost:
+    """A call with b examples takes `fixed_us` + b x `each_us` microseconds."""
+
+    fixed_us: float
+    each_us: float
+
+    @property
+    def fixed_share(self) -> float:
+        """Share of a call with one example that is the fixed price."""
+        return self.fixed_us / (self.fixed_us + self.each_us)
+
+    def microseconds(self, batch: int) -> float:
+        """Predicted time of a call with `batch` examples."""
+        return self.fixed_us + batch * self.each_us
+
+    def gain(self, batch: int) -> float:
+        """Predicted throughput with this batch size over that with one example a call."""
+        return batch * self.microseconds(1) / self.microseconds(batch)
+
+
+def throughput(
+    ways: Mapping[str, Callable[[np.ndarray], Any]],
+    x: np.ndarray,
+    batches: Sequence[int],
+    repeats: int = 100,
+) -> dict[str, list[float]]:
+    """Examples per second of each way, one number for each batch size, from the median call.
+
+    ways     name -> function of a batch (n, ...) that returns when the result is there
+    x        examples, at least as many as the largest batch
+    repeats  calls timed for each way and batch size; the ways take turns, batch by batch
+
+    Raises `CallCostError` for batch sizes that are not whole numbers from 1 to len(x).
+    """
+    for size in batches:
+        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= len(x):
+            raise CallCostError(
+                f"The batch size {size!r} cannot be timed with {len(x)} examples; give whole "
+                f"numbers from 1 to {len(x)}."
+            )
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for size in batches:
+        for name, way in ways.items():
+            spent = latency(lambda way=way, size=size: way(x[:size]), repeats, 3)
+            found[name].append(size / spent.p50_ms * 1e3)
+    return found
+
+
+def call_cost(batches: Sequence[int], rates: Sequence[float]) -> CallCost:
+    """The `CallCost` that goes through measured `rates` (examples per second) at `batches`.
+
+    The price for each example comes from the two largest batches, where it rules; what is left of
+    the smallest batch's time is the fixed price. Raises `CallCostError` for fewer than three sizes,
+    sizes that do not ascend, or rates that are not above 0.
+    """
+    sizes, measured = np.asarray(batches, float), np.asarray(rates, float)
+    if sizes.ndim != 1 or len(sizes) < 3 or sizes.shape != measured.shape:
+        raise CallCostError(
+            f"There are {sizes.size} batch sizes and {measured.size} rates; give one rate for each "
+            "of at least three sizes."
+        )
+    if not (np.diff(sizes) > 0).all() or not (measured > 0).all():
+        raise CallCostError("Batch sizes must ascend and rates must be above 0.")
+    times = 1e6 * sizes / measured
+    each = max(float((times[-1] - times[-2]) / (sizes[-1] - sizes[-2])), 1e-3)
+    return CallCost(max(float(times[0] - sizes[0] * each), 0.0), each)
+
+
+def keras_throughput(path: str, threads: int, batches: Sequence[int], repeats: int = 100) -> list:
+    """Examples per second of the Keras model at `path` as a graph, for each batch size.
+
+    For `helpers.own_process.in_own_process`: TensorFlow fixes its number of threads when it
+    starts, so every number needs a process of its own.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    import keras
+
+    from helpers.latency import latency
+
+    model = keras.saving.load_model(path)
+    shape = (None, *model.input_shape[1:])
+    signature = [tf.TensorSpec(shape, tf.float32)]
+    run = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+    found = []
+    for size in batches:
+        x = np.zeros((size, *shape[1:]), np.float32)
+        spent = latency(lambda x=x: run(x).numpy(), repeats, 5)
+        found.append(size / spent.p50_ms * 1e3)
+    return found
