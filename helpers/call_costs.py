@@ -1,5 +1,7 @@
 """What a call of a model costs: throughput against batch size, a fixed price and one per example.
 
+`many_ways` gives one model in three runtimes, each as a function from a batch to logits.
+
 Built in view in chapter 21.
 """
 
@@ -7,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from helpers.latency import latency
+
+if TYPE_CHECKING:
+    import keras
 
 
 class CallCostError(ValueError):
@@ -37,6 +43,36 @@ class CallCost:
     def gain(self, batch: int) -> float:
         """Predicted throughput with this batch size over that with one example a call."""
         return batch * self.microseconds(1) / self.microseconds(batch)
+
+
+def many_ways(
+    model: keras.Model, folder: str | Path, calibration: np.ndarray, threads: Sequence[int] = (1, 2)
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """`model` as functions from float32 (n, ...) to outputs (n, ...), by name.
+
+    "Keras eager" and "Keras graph"; for each of `threads` "LiteRT float, n", "LiteRT int8, n" and
+    "ONNX Runtime, n", from files that are written to `folder`. `calibration` are examples that fix
+    the ranges of the int8 activations. Raises `RuntimeModelError` as the exports do (chapter 19).
+    """
+    from keras import ops
+
+    from helpers.generation import compiled
+    from helpers.runtimes import LiteRTModel, OnnxModel, export_litert, export_onnx
+
+    folder = Path(folder)
+    lite = export_litert(model, folder / "float.tflite")
+    small = export_litert(model, folder / "int8.tflite", "int8", calibration)
+    onnx = export_onnx(model, folder / "model.onnx")
+    graph = compiled(lambda batch: model(batch, training=False), model, jit_compile=False)
+    ways = {
+        "Keras eager": lambda batch: ops.convert_to_numpy(model(batch, training=False)),
+        "Keras graph": lambda batch: ops.convert_to_numpy(graph(ops.convert_to_tensor(batch))),
+    }
+    for count in threads:
+        ways[f"LiteRT float, {count}"] = LiteRTModel(lite, count).predict
+        ways[f"LiteRT int8, {count}"] = LiteRTModel(small, count).predict
+        ways[f"ONNX Runtime, {count}"] = OnnxModel(onnx, count).predict
+    return ways
 
 
 def throughput(
@@ -85,6 +121,38 @@ def call_cost(batches: Sequence[int], rates: Sequence[float]) -> CallCost:
     times = 1e6 * sizes / measured
     each = max(float((times[-1] - times[-2]) / (sizes[-1] - sizes[-2])), 1e-3)
     return CallCost(max(float(times[0] - sizes[0] * each), 0.0), each)
+
+
+def batching_gain(
+    serve: Callable[[str, np.ndarray, int], tuple[Any, float]],
+    ways: Sequence[str],
+    max_size: int,
+    requests: int,
+    rounds: int = 1,
+) -> list[dict[str, Any]]:
+    """For each way, how many requests a second it serves one by one and in batches.
+
+    serve     (way, arrivals, largest batch) -> (`LoadResult`, requests in a call)
+    requests  all of them are due at once, so that the throughput is the capacity
+
+    Rows with `way`, `one_by_one`, `batched`, `gain` and `per_call` (requests in a call when
+    batched); medians over `rounds`, in which the ways and both sides take turns.
+    """
+    due = np.zeros(requests)
+    found: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for way in ways:
+            for size in (1, max_size):
+                result, per_call = serve(way, due, size)
+                found.setdefault((way, size), []).append((result.throughput, per_call))
+    rows = []
+    for way in ways:
+        (alone, _), (batched, per_call) = (
+            np.median(found[way, size], axis=0) for size in (1, max_size)
+        )
+        row = {"way": way, "one_by_one": float(alone), "batched": float(batched)}
+        rows.append(row | {"gain": float(batched / alone), "per_call": float(per_call)})
+    return rows
 
 
 def keras_throughput(path: str, threads: int, batches: Sequence[int], repeats: int = 100) -> list:

@@ -12,6 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
+from helpers.dynamic_batching import DynamicBatcher
+from helpers.load_generator import open_load
+
 
 def collection_ms(repeats: int = 3) -> float:
     """Milliseconds of a full collection: the shortest of `repeats`, after one that clears up.
@@ -58,3 +63,29 @@ def frozen_out() -> Iterator[int]:
         yield gc.get_freeze_count()
     finally:
         gc.unfreeze()
+
+
+def tails_with_collections(
+    function: Callable[[np.ndarray], Any],
+    x: np.ndarray,
+    arrivals: np.ndarray,
+    every: int = 100,
+    rounds: int = 3,
+) -> tuple[float, float]:
+    """p99 in milliseconds under an open load: as it is, and with all objects frozen out.
+
+    A server answers the examples `x` (n, ...) one by one and asks for a full collection before
+    every `every`-th call. Both take turns; the medians over `rounds` come back.
+    """
+
+    def tail() -> float:
+        with DynamicBatcher(collecting(function, every), max_size=1) as server:
+            return open_load(lambda number: server.submit(x[number % len(x)]), arrivals).p99_ms
+
+    found = []
+    for _ in range(rounds):
+        found.append([tail()])
+        with frozen_out():
+            found[-1].append(tail())
+    as_is, frozen = np.median(found, axis=0)
+    return float(as_is), float(frozen)
