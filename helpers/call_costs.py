@@ -179,3 +179,13 @@ def keras_throughput(path: str, threads: int, batches: Sequence[int], repeats: i
         spent = latency(lambda x=x: run(x).numpy(), repeats, 5)
         found.append(size / spent.p50_ms * 1e3)
     return found
+
+
+def draw_throughput(
+    axes: Any, batches: Sequence[int], rates: Mapping[str, Sequence[float]]
+) -> None:
+    """Adds a line for each entry of `rates` (examples per second) to axes with two log scales."""
+    for name, points in rates.items():
+        axes.loglog(batches, points, marker="o", markersize=3, label=name)
+    axes.set(xlabel="batch size", ylabel="predictions per second", title="Throughput")
+    axes.legend(fontsize=7, ncol=2)

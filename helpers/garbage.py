@@ -18,7 +18,7 @@ from helpers.dynamic_batching import DynamicBatcher
 from helpers.load_generator import open_load
 
 
-def collection_ms(repeats: int = 3) -> float:
+def collection_ms(repeats: int = 2) -> float:
     """Milliseconds of a full collection: the shortest of `repeats`, after one that clears up.
 
     Raises `ValueError` for fewer than 1 repeat.
