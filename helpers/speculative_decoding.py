@@ -132,12 +132,13 @@ def compare_drafts(
     prompts: Sequence[bytes],
     tokens: int,
     guesses: int,
+    rounds: int = 3,
 ) -> tuple[list[dict[str, Any]], int]:
     """One row for each draft, and the number of tokens that differ from plain greedy decoding.
 
     All prompts together: `accepted` (share of tested guesses), `calls` of the target after the
     prompts, `plain_calls` without a draft, `tokens_per_call`, `expected` from the acceptance, and
-    `speed_up` of the clock: median of three, plain and drafted in turn, compiled before.
+    `speed_up` of the clock: median of `rounds`, plain and drafted in turn, compiled before.
     """
     from helpers.generation import generate
     from helpers.latency import latency
@@ -158,7 +159,7 @@ def compare_drafts(
         row |= {"expected": expected_tokens_per_call(done.acceptance, guesses)}
         spent = [
             (latency(plain, 1, 0).p50_ms, latency(lambda d=draft: drafted(d), 1, 0).p50_ms)
-            for _ in range(3)
+            for _ in range(rounds)
         ]
         alone, helped = np.median(spent, axis=0)
         rows.append(row | {"speed_up": float(alone / helped)})

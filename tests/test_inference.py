@@ -91,7 +91,8 @@ def test_a_closed_load_waits_for_its_answers():
         at_work.remove(number)
 
     load = closed_load(call, clients=2, requests=10)
-    assert len(load.latency_ms) == 10 and max(most) <= 2
+    assert len(load.latency_ms) == 10
+    assert max(most) <= 2
     with pytest.raises(LoadError, match="clients"):
         closed_load(call, 0, 5)
 
@@ -106,7 +107,8 @@ def test_batches_grow_while_the_model_works_and_rows_find_their_request():
         assert [int(future.result(5)[0]) for future in futures] == [2 * n for n in range(9)]
     assert max(batcher.sizes) == 4
     assert sum(size * count for size, count in batcher.sizes.items()) == 9
-    assert batcher.calls < 9 and batcher.mean_size == pytest.approx(9 / batcher.calls)
+    assert batcher.calls < 9
+    assert batcher.mean_size == pytest.approx(9 / batcher.calls)
 
 
 def test_a_lone_request_waits_for_the_delay_and_no_longer():
@@ -126,9 +128,9 @@ def test_a_failure_reaches_its_batch_only():
         with pytest.raises(ValueError, match="negative"):
             batcher.predict(np.array(-1), 5)
         assert batcher.predict(np.array(1), 5) == 1
-    with DynamicBatcher(lambda batch: batch[:0]) as batcher:
-        with pytest.raises(BatchingError, match="returned 0 rows"):
-            batcher.predict(np.array(1), 5)
+    lost = pytest.raises(BatchingError, match="returned 0 rows")
+    with DynamicBatcher(lambda batch: batch[:0]) as batcher, lost:
+        batcher.predict(np.array(1), 5)
 
 
 def test_a_full_queue_and_a_closed_batcher_refuse():
@@ -197,7 +199,8 @@ def test_the_price_of_a_call_is_found_again():
     price, batches = CallCost(500.0, 3.0), (1, 4, 64, 256)
     rates = [1e6 * size / price.microseconds(size) for size in batches]
     found = call_cost(batches, rates)
-    assert found.fixed_us == pytest.approx(500) and found.each_us == pytest.approx(3)
+    assert found.fixed_us == pytest.approx(500)
+    assert found.each_us == pytest.approx(3)
     assert found.fixed_share == pytest.approx(500 / 503)
     assert found.gain(256) == pytest.approx(rates[-1] / rates[0])
     for bad in (((1, 2), (1, 2)), ((1, 3, 2), (1, 1, 1)), ((1, 2, 3), (1, 1, 0))):
@@ -223,13 +226,15 @@ def test_batching_gain_counts_calls():
             return load, len(due) / batcher.calls
 
     (row,) = batching_gain(serve, ["sleep"], 16, 64)
-    assert row["gain"] > 2 and row["per_call"] > 4
+    assert row["gain"] > 2
+    assert row["per_call"] > 4
 
 
 def test_frozen_objects_are_left_alone():
     before = gc.get_freeze_count()
     with frozen_out() as count:
-        assert count > 1000 and len(gc.get_objects()) < count
+        assert count > 1000
+        assert len(gc.get_objects()) < count
         assert collection_ms(1) < 1000
     assert gc.get_freeze_count() <= before
     seen = []
@@ -260,7 +265,9 @@ def test_a_blocking_job_stops_the_heart_and_a_pool_does_not():
         return stopped, free
 
     stopped, free = asyncio.run(both())
-    assert stopped.beats <= 1 and stopped.results == (1, 1, 1) and stopped.seconds >= 0.09
+    assert stopped.beats <= 1
+    assert stopped.results == (1, 1, 1)
+    assert stopped.seconds >= 0.09
     assert free.beats >= 3
     assert summary([stopped, stopped]).results == (1,)
     with pytest.raises(ValueError, match="no runs"):
@@ -310,18 +317,23 @@ def test_speculation_writes_the_greedy_text(wrong_every, guesses):
     assert 1 + found.calls + sum(found.accepted) >= 40
     assert found.tokens_per_call == pytest.approx(1 + sum(found.accepted) / found.calls)
     if wrong_every == 0:
-        assert found.acceptance == 1 and found.tokens_per_call == guesses + 1
+        assert found.acceptance == 1
+        assert found.tokens_per_call == guesses + 1
     if wrong_every == 1:
-        assert found.acceptance == 0 and found.calls == 39
+        assert found.acceptance == 0
+        assert found.calls == 39
 
 
 def test_acceptance_counts_tested_guesses_only():
     found = Speculation(np.arange(4), 3, (2, 0, 3), 3)
     assert found.acceptance == pytest.approx(5 / (3 + 1 + 3))
     both = together([found, found])
-    assert both.calls == 6 and len(both.tokens) == 8 and both.acceptance == found.acceptance
+    assert both.calls == 6
+    assert len(both.tokens) == 8
+    assert both.acceptance == found.acceptance
     assert expected_tokens_per_call(0.5, 2) == pytest.approx(1.75)
-    assert expected_tokens_per_call(1, 3) == 4 and expected_tokens_per_call(0, 3) == 1
+    assert expected_tokens_per_call(1, 3) == 4
+    assert expected_tokens_per_call(0, 3) == 1
 
 
 def test_a_lookup_draft_continues_what_it_has_seen():
