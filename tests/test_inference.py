@@ -13,7 +13,7 @@ import pytest
 
 from helpers.call_costs import CallCost, CallCostError, batching_gain, call_cost, throughput
 from helpers.dynamic_batching import BatchingError, DynamicBatcher, QueueFull
-from helpers.garbage import collecting, collection_ms, frozen_out
+from helpers.garbage import collecting, collection_ms, frozen_out, tails_with_collections
 from helpers.heartbeat import summary, with_heartbeat
 from helpers.language_models import LanguageModelError
 from helpers.load_generator import (
@@ -23,14 +23,16 @@ from helpers.load_generator import (
     open_load,
     poisson_arrivals,
 )
-from helpers.queueing import QueueingError, inside_at, single_server_latency
+from helpers.queueing import QueueingError, against_load, inside_at, single_server_latency
 from helpers.speculative_decoding import (
     GreedyDraft,
     LookupDraft,
     Speculation,
+    compare_drafts,
     expected_tokens_per_call,
     speculate,
     together,
+    tokens_per_second,
 )
 
 
@@ -358,3 +360,33 @@ def test_speculation_refuses():
         together([])
     with pytest.raises(LanguageModelError, match="at least 6"):
         LookupDraft(b"abc")
+
+
+def test_a_real_gpt_writes_the_same_with_any_draft():
+    from helpers.generation import Decoder
+    from helpers.language_models import build_gpt
+
+    engine = Decoder(build_gpt(context=32, width=16, layers=1, heads=2, seed=0))
+    drafts = {"table": LookupDraft(b"hello world " * 9), "itself": GreedyDraft(engine)}
+    drafts["itself"].engine = Decoder(engine.model)
+    rows, wrong = compare_drafts(engine, drafts, [b"hello", b"world"], 8, 2, rounds=1)
+    assert wrong == 0
+    assert [row["draft"] for row in rows] == ["table", "itself"]
+    assert rows[1]["accepted"] == 1
+    assert rows[1]["calls"] < rows[1]["plain_calls"] == 14
+    assert tokens_per_second({"float": engine}, b"h", 4, 1)["float"] > 0
+
+
+def test_collections_under_load_and_loads_against_capacity():
+    x = np.zeros((3, 1), np.float32)
+    tails = tails_with_collections(lambda batch: batch, x, even_arrivals(500, 10), 5, 1)
+    assert len(tails) == 2
+    assert min(tails) > 0
+
+    def serve(way, due, size):
+        with DynamicBatcher(lambda batch: batch, size) as batcher:
+            return open_load(batcher.submit, due), 1.0
+
+    found = against_load(serve, [{"way": "a", "one_by_one": 1000.0}], (0.1, 0.2), 4, 0.02)
+    assert list(found) == [("a", 1), ("a", 4)]
+    assert all(len(results) == 2 for results in found.values())
