@@ -166,6 +166,25 @@ def compare_drafts(
     return rows, wrong
 
 
+def tokens_per_second(
+    engines: dict[str, Decoder], prompt: bytes, tokens: int, rounds: int = 5
+) -> dict[str, float]:
+    """Tokens that each engine writes greedily in a second after `prompt`, compiled before.
+
+    The engines take turns and the fastest of `rounds` counts: other work on the machine only ever
+    adds to a time.
+    """
+    from helpers.generation import generate
+    from helpers.latency import latency
+
+    spent: dict[str, list[float]] = {name: [] for name in engines}
+    for _ in range(whole("rounds", rounds) + 1):
+        for name, engine in engines.items():
+            once = latency(lambda e=engine: generate(e.model, prompt, tokens, engine=e), 1, 0)
+            spent[name].append(once.p50_ms)
+    return {name: 1e3 * tokens / min(times[1:]) for name, times in spent.items()}
+
+
 class GreedyDraft:
     """A draft made of another model's engine: it continues the text greedily.
 
