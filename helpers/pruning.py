@@ -7,45 +7,23 @@ Kernels are laid out (..., inputs, outputs), as Keras keeps them. Built in view 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.compression import (
-    CompressionError,
-    cubic_sparsity,
-    gradual_pruning,
-    magnitude_mask,
-    prune_magnitude,
-    prune_units,
-    zero_fraction,
-)
+from helpers import compression
+from helpers.compression import CompressionError, magnitude_mask, zero_fraction
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = [
-    "CompressionError",
-    "Snapshot",
-    "apply_masks",
-    "cubic_sparsity",
-    "gradual_pruning",
-    "hold_masks",
-    "keep_for_sparsity",
-    "kernels",
-    "magnitude_mask",
-    "model_masks",
-    "n_of_m_mask",
-    "parameters_kept",
-    "prune_magnitude",
-    "prune_units",
-    "restore",
-    "take_snapshot",
-    "wanda_mask",
-    "zero_fraction",
-]
+# The other half of the subject, under the names that `helpers.compression` gives it.
+cubic_sparsity = compression.cubic_sparsity
+gradual_pruning = compression.gradual_pruning
+prune_magnitude = compression.prune_magnitude
+prune_units = compression.prune_units
 
 
 def kernels(model: keras.Model) -> list[Any]:
@@ -239,3 +217,23 @@ def restore(model: keras.Model, snapshot: Snapshot) -> keras.Model:
     for variable, value in zip(variables, snapshot.optimizer, strict=True):
         variable.assign(value)
     return model
+
+
+def retrainer(model: keras.Model, x: Any, y: Any, batch_size: int) -> Callable[..., list]:
+    """A function that trains `model` from given weights and returns the weights it ends with.
+
+    train(weights, epochs, learning_rate, *callbacks) forgets what the optimizer knew. The model is
+    compiled once, here, so that many contestants of one shape share one compiled step.
+    """
+    from helpers.training import compile_classifier
+
+    compile_classifier(model, metrics=None)
+    untouched = take_snapshot(model).optimizer
+
+    def train(weights, epochs, learning_rate, *callbacks):
+        restore(model, Snapshot(weights, untouched))
+        model.optimizer.learning_rate = learning_rate
+        model.fit(x, y, batch_size, epochs, verbose=0, callbacks=list(callbacks))
+        return model.get_weights()
+
+    return train

@@ -150,3 +150,20 @@ def test_impossible_wishes_are_refused():
         pruning.kernels(keras.Sequential([keras.Input((2,)), keras.layers.Flatten()]))
     with pytest.raises(CompressionError, match="no weights yet"):
         pruning.kernels(keras.Sequential([keras.layers.Dense(2)]))
+
+
+def test_trainings_from_the_same_weights_are_alike_whatever_came_before():
+    import keras
+
+    model, (x, y) = small_model(), images()
+    train = pruning.retrainer(model, x, y, 20)
+    begin = model.get_weights()
+    masks = pruning.model_masks(model, 0.5)
+    runs = []
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        runs.append(train(begin, 2, 1e-2, pruning.hold_masks(masks)))
+        train(runs[-1], 1, 0.5)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.5)
+    assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(*runs, strict=True))
+    assert not all(np.allclose(a, b) for a, b in zip(begin, runs[0], strict=True))
