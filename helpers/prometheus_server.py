@@ -155,7 +155,7 @@ def firing(
 
 
 def shortened(rules: Path | str, factor: float, target: Path | str) -> Path:
-    """`target`, the rules with every window and every `for` divided by `factor`, in milliseconds."""
+    """`target`, the rules with windows and `for` divided by `factor`, in milliseconds."""
 
     def divided(match: re.Match[str]) -> str:
         seconds = float(match[2]) * _UNITS[match[3]] / factor
@@ -193,10 +193,29 @@ class Server:
         found = self.get("query", query=expression)["result"]
         return float(found[0]["value"][1]) if found else float("nan")
 
+    def wait_for_data(self, seconds: float = 20) -> None:
+        """Returns when the target has been read and nothing fires for want of data."""
+        end = time.monotonic() + seconds
+        while self.value("model:error_ratio:5m") != 0 or self.firing():
+            if time.monotonic() > end:
+                raise MonitoringError(f"No calm data arrived in {seconds:g} s: is the target up?")
+            time.sleep(0.1)
+
+    def watch(self, seconds: float, wanted: Sequence[str] = ()) -> dict[str, float]:
+        """Seconds until each alert that was seen firing; returns early when all `wanted` were."""
+        start, seen = time.monotonic(), {}
+        while (now := time.monotonic() - start) < seconds:
+            for name in self.firing():
+                seen.setdefault(name, now)
+            if wanted and set(wanted) <= set(seen):
+                break
+            time.sleep(0.1)
+        return seen
+
 
 @contextlib.contextmanager
 def prometheus(
-    rules: Path | str, target: int, folder: Path | str, interval: str = "125ms"
+    rules: Path | str, target: int, folder: Path | str, interval: str = "250ms"
 ) -> Iterator[Server]:
     """A `Server` that reads 127.0.0.1:`target` each `interval`, gone after the `with` block.
 

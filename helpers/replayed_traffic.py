@@ -1,8 +1,7 @@
 """Traffic in simulated time: requests of an hour in a second, through the service's own metrics.
 
-The predictions and the scores of the inputs are those of a real model on real pictures; arrival times,
-seconds and errors are drawn. The result are series for `promtool test rules`. Built in view in
-chapter 29.
+Predictions and scores are those of a real model on real pictures; arrival times, seconds and errors
+are drawn. The result are series for `promtool test rules`. Built in view in chapter 29.
 """
 
 from __future__ import annotations
