@@ -42,7 +42,7 @@ def dashboard(
     board = boards.Dashboard(title).uid("model-service").refresh("30s").time("now-6h", "now")
     for place, (name, (unit, expression)) in enumerate(panels.items()):
         grid = GridPos(h=8, w=12, x=12 * (place % 2), y=8 * (place // 2))
-        query = queries.Dataquery().expr(expression)
+        query = queries.Dataquery().expr(expression).ref_id("A")
         board = board.with_panel(
             timeseries.Panel().title(name).unit(unit).grid_pos(grid).with_target(query)
         )

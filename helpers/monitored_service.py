@@ -158,6 +158,10 @@ class Traffic:
         return self
 
     def __exit__(self, *_: Any) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Lets every client finish its request and ends them."""
         self._stop.set()
         self._pool.shutdown(wait=True)
 
