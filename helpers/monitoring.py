@@ -52,6 +52,7 @@ def reference(score: np.ndarray, right: np.ndarray, bins: int = 10) -> Reference
     if not np.isfinite(score).all():
         raise MonitoringError("A score is not a finite number; leave such rows out.")
     edges = np.unique(np.quantile(score, np.arange(1, bins) / bins))
+    edges = edges[edges > score.min()]  # nothing lies below such an edge
     counts = np.bincount(np.searchsorted(edges, score, side="right"), minlength=len(edges) + 1)
     keep = counts > 0
     if not keep.all():  # an empty bin cannot be compared: merge it into its lower neighbour
