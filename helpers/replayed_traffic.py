@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.monitoring import MonitoringError, Reference, ServiceMetrics
+from helpers.monitoring import (
+    BUCKETS,
+    MonitoringError,
+    Reference,
+    ServiceMetrics,
+    bucket_quantile,
+    psi,
+)
 
 SCRAPE = 15.0  # seconds between two readings
 
@@ -57,6 +64,21 @@ class Replay:
             for name, values in self.series.items()
             if name.startswith(prefix)
         }
+
+    def error_ratio(self, minute: float, length: float) -> float:
+        """Share of requests that failed in the `length` minutes to `minute`."""
+        found = self.window("model_requests_total", minute, length)
+        return found['model_requests_total{outcome="error"}'] / sum(found.values())
+
+    def quantile(self, q: float, minute: float, length: float) -> float:
+        """Seconds within which a share `q` of those requests was answered."""
+        reached = list(self.window("model_request_seconds_bucket", minute, length).values())
+        return bucket_quantile(q, np.array([*BUCKETS, np.inf]), np.diff([0, *reached]))
+
+    def input_psi(self, released: Reference, minute: float, length: float) -> float:
+        """Population stability index of the inputs in that window against `released`."""
+        counts = self.window("model_input_total", minute, length)
+        return psi(released.shares, np.array(list(counts.values())))
 
 
 def replay(

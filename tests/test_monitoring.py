@@ -148,6 +148,19 @@ def test_rules_dashboard_and_shipped_tests(tmp_path):
     assert "for: 1200ms" in fast.read_text("utf-8")
 
 
+def test_a_log_line_carries_the_ids_of_its_span():
+    from helpers.tracing import memory_tracer, with_trace
+
+    tracer, exporter = memory_tracer()
+    stream = io.StringIO()
+    logger = log_privacy.private_logger(stream, KEY, with_trace)
+    with tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner"):
+        logger.info("here")
+    line, inner = json.loads(stream.getvalue()), exporter.get_finished_spans()[0]
+    assert line["trace_id"] == format(inner.context.trace_id, "032x")
+    assert line["span_id"] == format(inner.context.span_id, "016x")
+
+
 def test_a_panel_without_a_series_is_named():
     board = dashboards.dashboard(panels={"A": ("s", 'rate(model_x_total{a="model_y"}[5m])')})
     assert dashboards.unknown_names(board, ["model_requests_total"]) == ["model_x_total"]
