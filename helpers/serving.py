@@ -144,7 +144,11 @@ def _listen(start: dict[str, Any], orders: bool = True) -> None:
         service.carry_out({"action": "promote", "model": name, "version": 1})
     listener = socket.create_server((start["host"], start.get("port", 0)), backlog=512)
     config = uvicorn.Config(
-        make_app(service), log_level="critical", access_log=False, timeout_graceful_shutdown=5
+        make_app(service),
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
     # What is there now stays: the collector need not walk through it while requests wait.

@@ -116,7 +116,7 @@ def replicas(answer) -> None:
         ((100, 50, 0.5, 1), 5, "The `spare` servers come on top."),
         ((1, 50, 0.6, 0), 1, "There is at least one server."),
         ((0, 50, 0.6, 2), 3, "Without load one server stays, and the spare ones."),
-        ((90, 50, 0.6, 0), 3, "90 / (50 * 0.6) is 3 exactly: allow for rounding of floats."),
+        ((126, 90, 0.7, 0), 2, "126 / (90 * 0.7) is 2 exactly: allow for rounding of floats."),
         ((1200, 400, 0.6, 1), 6, "Only the share `utilisation` of each server may be used."),
     )
     for arguments, truth, hint in cases:
