@@ -60,6 +60,13 @@ class Server:
         """The address of the server, `http://host:port`."""
         return f"http://{self.host}:{self.port}"
 
+    def listens_on(self) -> list[str]:
+        """The addresses on which the process listens, asked of the operating system."""
+        import psutil
+
+        found = psutil.Process(self.pid).net_connections("inet")
+        return sorted({one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN})
+
     def order(self, action: str, model: str, **details: Any) -> None:
         """Carries out an order; raises `ServingError` with the server's reason if it cannot.
 

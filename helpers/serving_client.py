@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from helpers.load_generator import LoadResult, closed_load
+
 IDLE_SECONDS = 2.0  # after which a connection is opened anew instead of used again
 
 
@@ -94,6 +96,18 @@ class Client:
         """Closes all connections."""
         for connection in self._all:
             connection.close()
+
+
+def ask_together(place: Any, model: str, rows: Any, clients: int, requests: int) -> LoadResult:
+    """The `LoadResult` of `clients` that each wait for the answer before they ask again.
+
+    `place` is a server with `host` and `port`; every request is a predict request for `rows`.
+    """
+    asking = Client(place.host, place.port)
+    try:
+        return closed_load(lambda _: asking.predict(model, rows), clients, requests)
+    finally:
+        asking.close()
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,10 @@ def simple_server(predict: Callable[[np.ndarray], Any]) -> Iterator[SimpleServer
             self.end_headers()
             self.wfile.write(answer)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # the default of 5 refuses connections that come together
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads, server.block_on_close = True, False
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
