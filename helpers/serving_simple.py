@@ -45,7 +45,7 @@ def simple_server(predict: Callable[[np.ndarray], Any]) -> Iterator[SimpleServer
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             try:
                 rows = [[float(x) for x in row] for row in json.loads(body)["instances"]]
-                with lock:
+                with lock, np.errstate(over="ignore"):
                     outputs = predict(np.array(rows, dtype=np.float32))
                 self._send(200, {"predictions": np.asarray(outputs).tolist()})
             except Exception as error:
