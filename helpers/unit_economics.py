@@ -111,6 +111,37 @@ def ledger_points(ledger: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def compressed_models(cost: float, int8_share: float) -> list[Model]:
+    """Candidates from the committed ledgers of chapters 19 and 20, as far as they are there.
+
+    `cost` is what a float32 prediction costs; the int8 model costs `int8_share` of it, any other
+    one the share of its bytes. `quality` is accuracy minus the float32 model's. Raises
+    `EvidenceError` without the ledger of chapter 19; chapter 20 may be missing.
+    """
+    from helpers.evidence import EvidenceError, committed
+
+    ledger = committed("19_quantization")
+    found = [
+        Model("int8", -ledger_value(ledger, "int8_accuracy"), cost * int8_share),
+        Model(
+            "int8, few units",
+            -ledger_value(ledger, "combined_accuracy"),
+            cost / ledger_value(ledger, "combined_size"),
+        ),
+    ]
+    try:
+        points = ledger_points(committed("20_distillation"))
+    except EvidenceError:
+        return found
+    largest = max(points, key=lambda point: point["bytes"], default=None)
+    for point in points:
+        if point is not largest:
+            share = point["bytes"] / largest["bytes"]
+            gain = point["accuracy"] - largest["accuracy"]
+            found.append(Model(f"chapter 20: {point['name']}", gain, cost * share))
+    return found
+
+
 def break_even(fixed: float, price: float, variable: float) -> int:
     """Units to sell in a month before `fixed` monthly costs are covered.
 

@@ -151,6 +151,35 @@ def test_values_and_points_of_a_ledger():
     assert unit_economics.ledger_points({}) == []
 
 
+def test_candidates_come_from_the_ledgers_that_are_there(monkeypatch):
+    from helpers import evidence
+
+    def ledger(**values):
+        return {"chapter": "x", "records": [{"id": k, "value": v} for k, v in values.items()]}
+
+    kept = {"19_quantization": ledger(int8_accuracy=0.01, combined_accuracy=0.03, combined_size=20)}
+
+    def committed(chapter):
+        if chapter not in kept:
+            raise evidence.EvidenceError("missing")
+        return kept[chapter]
+
+    monkeypatch.setattr(evidence, "committed", committed)
+    m = unit_economics.Model
+    two = [m("int8", -0.01, 0.5), m("int8, few units", -0.03, 0.1)]
+    assert unit_economics.compressed_models(2.0, 0.25) == two
+    kept["20_distillation"] = ledger(a_accuracy=0.9, a_bytes=100, b_accuracy=0.875, b_bytes=25)
+    assert unit_economics.compressed_models(2.0, 0.25) == [
+        *two,
+        m("chapter 20: b", pytest.approx(-0.025), 0.5),
+    ]
+    kept["20_distillation"] = ledger(a_bytes=100)
+    assert unit_economics.compressed_models(2.0, 0.25) == two
+    del kept["19_quantization"]
+    with pytest.raises(evidence.EvidenceError):
+        unit_economics.compressed_models(2.0, 0.25)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
