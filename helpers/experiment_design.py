@@ -34,7 +34,7 @@ def sample_size(base: float, lift: float, alpha: float = 0.05, power: float = 0.
 
     All arguments are shares (`lift` may be negative), the test is the two-sided z test of two
     proportions with pooled variance. Raises `ExperimentError` for shares outside (0, 1) and for
-    no lift. Source: Fleiss, Levin and Paik 2003, formula 4.14 without continuity correction.
+    no lift. Source: Fleiss, Levin and Paik 2003, chapter 4, without continuity correction.
     Built in view in chapter 30.
     """
     from scipy.stats import norm

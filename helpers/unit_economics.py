@@ -6,6 +6,7 @@ Money is in one currency throughout; the functions do not care which.
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ class EconomicsError(ValueError):
 
 
 def _positive(value: float, name: str) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value <= 0:
         raise EconomicsError(f"'{name}' is {value!r}; give a number above 0.")
     return float(value)
