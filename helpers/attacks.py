@@ -1,8 +1,8 @@
 """Attacks on a dense network in NumPy, training against them, and the same attacks by a library.
 
-A model is a tuple of one or more networks (weights as `helpers.small_network` makes them); several
-are an ensemble, which answers with the mean probability. Fast gradient sign: Goodfellow et al. 2014,
-https://arxiv.org/abs/1412.6572. Projected gradient descent: Madry et al. 2017,
+A model is a tuple of one or more networks (weights as `helpers.small_network` makes them). Several
+are an ensemble, which answers with the mean probability. Fast gradient sign: Goodfellow et al.
+2014, https://arxiv.org/abs/1412.6572. Projected gradient descent: Madry et al. 2017,
 https://arxiv.org/abs/1706.06083. Built in view in chapter 24.
 """
 
@@ -106,8 +106,25 @@ def train(
     noise, or attacked rows (adversarial training). Raises `AttackError` for bad input.
     Adam: Kingma and Ba 2014, https://arxiv.org/abs/1412.6980. Used first in chapter 24.
     """
+    from threadpoolctl import threadpool_limits
+
     if epochs < 1 or len(x) == 0:
         raise AttackError("Training needs at least one row and one epoch.")
+    # The matrices of a batch are small: a second thread costs more than it brings.
+    with threadpool_limits(1, user_api="blas"):
+        return _train(x, y, seed, epochs, hidden, change, batch, learning_rate)
+
+
+def _train(
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    epochs: int,
+    hidden: int,
+    change: Callable[..., np.ndarray] | None,
+    batch: int,
+    learning_rate: float,
+) -> Model:
     weights = new_weights(x.shape[1], hidden, int(y.max()) + 1, seed)
     network = [np.asarray(part, np.float32) for part in weights]
     _checked((network,), x, y)
@@ -149,6 +166,7 @@ def art_classifier(model: Model) -> Any:
     with warnings.catch_warnings():
         # The toolbox warns about parts of it that need PyTorch; none of them is used.
         warnings.simplefilter("ignore")
+        import art.attacks.evasion  # noqa: F401 - warns once, here
         from art.estimators import BaseEstimator, LossGradientsMixin
         from art.estimators.classification.classifier import ClassifierMixin
 
