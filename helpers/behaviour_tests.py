@@ -93,6 +93,32 @@ def deserves(body: bytes, count: int) -> bool:
     return not constants and len(names) == 1 and max(pixels) - min(pixels) >= Decimal("0.1")
 
 
+def any_request() -> Any:
+    """A Hypothesis strategy for requests that hold any JSON value, UTF-8 bytes.
+
+    https://hypothesis.readthedocs.io/. Used first in chapter 24.
+    """
+    from hypothesis import strategies as st
+
+    names = st.sampled_from(["pixels", "x"])
+    values = st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner) | st.dictionaries(names, inner),
+    )
+    return values.map(lambda value: json.dumps(value).encode())
+
+
+def odd_pixel(count: int) -> Any:
+    """A Hypothesis strategy: requests for `count` pixels, every second one odd but readable.
+
+    Odd are truth values, numbers from -9 to 9 and texts of digits. Used first in chapter 24.
+    """
+    from hypothesis import strategies as st
+
+    odd = st.booleans() | st.floats(-9, 9) | st.text("01", min_size=1, max_size=2)
+    return odd.map(lambda value: json.dumps({"pixels": [0.5, value] * (count // 2)}).encode())
+
+
 @dataclass(frozen=True)
 class FuzzReport:
     """What a fuzzer found; each list holds (kind, first bytes of the request, what happened)."""

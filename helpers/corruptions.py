@@ -81,3 +81,21 @@ def corrupt(rows: Any, kind: str, severity: int, seed: int) -> np.ndarray:
     images = flat.reshape(-1, side, side).astype(np.float64)
     changed = KINDS[kind](images, severity / 5, generator)
     return np.clip(changed, 0, 1).reshape(flat.shape).astype(flat.dtype)
+
+
+def pictures(name: str, rows: int, test: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Pictures of the data set `name`, split anew by `seed`: x, y, x_test, y_test.
+
+    The pictures are flat, float32 (n, pixels), from 0 to 1. Raises `CorruptionError` when the data
+    set has fewer than `rows + test` pictures. Used first in chapter 24.
+    """
+    from helpers.data import load
+
+    split = load(name)
+    x = np.concatenate([split.x_train, split.x_test])
+    x, y = x.reshape(len(x), -1).astype(np.float32), np.append(split.y_train, split.y_test)
+    if rows < 1 or test < 1 or rows + test > len(x):
+        raise CorruptionError(f"{name} has {len(x)} pictures; ask for at least one and no more.")
+    chosen = np.random.default_rng(seed).permutation(len(x))[: rows + test]
+    fit, held = chosen[:rows], chosen[rows:]
+    return x[fit], y[fit], x[held], y[held]

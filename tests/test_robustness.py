@@ -269,3 +269,35 @@ def test_the_gradient_is_the_one_of_keras(task, model):
         losses = keras.losses.sparse_categorical_crossentropy(y, copy(x), from_logits=True)
     theirs = tape.gradient(losses, x).numpy()
     assert np.abs(attacks.input_gradient(model, x.numpy(), y) - theirs).max() <= 1e-5
+
+
+def test_pictures_are_split_without_overlap():
+    x, y, x_test, y_test = corruptions.pictures("digits", 1000, 797, 3)
+    assert x.shape == (1000, 64)
+    assert x_test.shape == (797, 64)
+    assert x.dtype == np.float32
+    assert x.max() == 1.0
+    counts = np.bincount(np.append(y, y_test))
+    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    with pytest.raises(corruptions.CorruptionError, match="has 1797 pictures"):
+        corruptions.pictures("digits", 1797, 1, 3)
+
+
+def test_the_library_s_pictures_are_ours(task, model):
+    x, y = task[2][:40], task[3][:40]
+    assert (
+        np.abs(attacks.art_pictures(model, x, y, 0.1) - attacks.fgsm(model, x, y, 0.1)).max()
+        <= 1e-5
+    )
+    theirs = attacks.art_pictures(model, x, y, 0.1, steps=5)
+    assert np.abs(theirs - attacks.pgd(model, x, y, 0.1, 5)).max() <= 1e-5
+
+
+def test_the_strategies_reach_what_they_promise():
+    from hypothesis import find, settings
+
+    quietly = settings(derandomize=True, database=None)
+    odd = find(behaviour_tests.odd_pixel(4), lambda body: b'"' in body, settings=quietly)
+    assert json.loads(odd)["pixels"][1] in ("0", "1")
+    whole = find(behaviour_tests.any_request(), lambda body: b"pixels" in body, settings=quietly)
+    assert "pixels" in json.loads(whole)
