@@ -297,7 +297,11 @@ def test_the_strategies_reach_what_they_promise():
     from hypothesis import find, settings
 
     quietly = settings(derandomize=True, database=None)
-    odd = find(behaviour_tests.odd_pixel(4), lambda body: b'"' in body, settings=quietly)
-    assert json.loads(odd)["pixels"][1] in ("0", "1")
+    odd = find(
+        behaviour_tests.odd_pixel(4),
+        lambda body: isinstance(json.loads(body)["pixels"][1], str),
+        settings=quietly,
+    )
+    assert set(json.loads(odd)["pixels"][1]) <= {"0", "1"}
     whole = find(behaviour_tests.any_request(), lambda body: b"pixels" in body, settings=quietly)
     assert "pixels" in json.loads(whole)
