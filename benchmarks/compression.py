@@ -1,7 +1,8 @@
-"""The course's int8 export beside the float model, the converter's defaults and ONNX Runtime.
+"""The course's compressed models beside the float model, the converter's defaults and ONNX Runtime.
 
-`run()` measures one trained float model in six files, in turns, so that noise of the machine hits
-all of them alike. `python benchmarks/compression.py` prints a table.
+`run()` measures one trained float model in eight files, in turns, so that noise of the machine hits
+all of them alike. Three are this course's: int8; fewer units, then int8; a distilled student, then
+int8. `python benchmarks/compression.py` prints a table.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from helpers import data, models, training
+from helpers import data, models, pruning, training
+from helpers.compression import distillation_loss
 from helpers.evaluation import accuracy, file_size, latency
 from helpers.profiles import resolve
 from helpers.runtimes import LiteRTModel, OnnxModel, export_litert, export_onnx
@@ -54,6 +56,16 @@ def _onnx_static(source: Path, path: Path, calibration: np.ndarray) -> Path:
     return path
 
 
+def _distilled(student: Any, images: Any, logits: np.ndarray, epochs: int, batch: int) -> Any:
+    """`student` after training on the float model's logits, without a label."""
+    import keras
+
+    pace = keras.optimizers.schedules.CosineDecay(2e-3, epochs * -(-len(logits) // batch))
+    student.compile(keras.optimizers.Adam(pace), distillation_loss(4.0), jit_compile=False)
+    student.fit(images.x_train, logits, batch, epochs, verbose=0)
+    return student
+
+
 def build(folder: Path, profile: str, seed: int) -> tuple[dict[str, Any], Any]:
     """Row name -> ready runtime with its file, and the data they are measured on."""
     from onnxruntime import quantization as ort
@@ -68,6 +80,17 @@ def build(folder: Path, profile: str, seed: int) -> tuple[dict[str, Any], Any]:
     training.fit_timed(model, pair, epochs=20 if small else 3, batch_size=64 if small else 128)
     calibration = images.x_train[:300]
     ours = export_litert(model, folder / "int8.tflite", "int8", calibration)
+    logits, long = np.asarray(model(images.x_train)), (40, 64) if small else (10, 128)
+    units = pruning.prune_units(model, pruning.keep_for_sparsity(model, 0.5))
+    student = models.dense_network(images.x_train.shape[1:], 10, (128,), seed=seed)
+    smaller = {
+        "units": _distilled(units, images, logits, *long),
+        "student": _distilled(student, images, logits, *long),
+    }
+    smaller = {
+        name: export_litert(one, folder / f"{name}.tflite", "int8", calibration)
+        for name, one in smaller.items()
+    }
     plain = export_onnx(model, folder / "float.onnx")
     # The tools below speak on all channels; what is measured does not depend on it.
     logging.disable(logging.WARNING)
@@ -80,6 +103,8 @@ def build(folder: Path, profile: str, seed: int) -> tuple[dict[str, Any], Any]:
     files = {
         "float32, LiteRT": export_litert(model, folder / "float.tflite"),
         "int8, this course": ours,
+        "half the weights, int8, this course": smaller["units"],
+        "distilled student, int8, this course": smaller["student"],
         "int8, converter's default": default,
         "float32, ONNX Runtime": plain,
         "int8 dynamic, ONNX Runtime": dynamic,
@@ -140,7 +165,7 @@ def table(result: dict[str, Any]) -> str:
             for batch in BATCHES
             for what in (f"p50_ms_batch_{batch}", f"p99_ms_batch_{batch}")
         ]
-        head = f"{row['name']:28} {row['accuracy']:.4f} {row['bytes']:>10,} bytes"
+        head = f"{row['name']:44} {row['accuracy']:.4f} {row['bytes']:>10,} bytes"
         lines.append("  ".join([head, *times]))
     return "\n".join(lines)
 

@@ -85,7 +85,7 @@ def against_load(
     for row in rows:
         for load in loads:
             rate = load * row["one_by_one"]
-            due = poisson_arrivals(rate, int(min(rate * seconds, 3000)) + 20, seed)
+            due = poisson_arrivals(rate, int(min(rate * seconds, 3000)) + 10, seed)
             for size in (1, max_size):
                 found.setdefault((row["way"], size), []).append(serve(row["way"], due, size)[0])
     return found
