@@ -83,14 +83,10 @@ def build(folder: Path, profile: str, seed: int) -> tuple[dict[str, Any], Any]:
     logits, long = np.asarray(model(images.x_train)), (40, 64) if small else (10, 128)
     units = pruning.prune_units(model, pruning.keep_for_sparsity(model, 0.5))
     student = models.dense_network(images.x_train.shape[1:], 10, (128,), seed=seed)
-    smaller = {
-        "units": _distilled(units, images, logits, *long),
-        "student": _distilled(student, images, logits, *long),
-    }
-    smaller = {
-        name: export_litert(one, folder / f"{name}.tflite", "int8", calibration)
-        for name, one in smaller.items()
-    }
+    smaller = {}
+    for name, one in {"units": units, "student": student}.items():
+        small_one = _distilled(one, images, logits, *long)
+        smaller[name] = export_litert(small_one, folder / f"{name}.tflite", "int8", calibration)
     plain = export_onnx(model, folder / "float.onnx")
     # The tools below speak on all channels; what is measured does not depend on it.
     logging.disable(logging.WARNING)
